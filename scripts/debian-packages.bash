@@ -16,8 +16,7 @@ private_apt_get() {
 # is_installed PACKAGE says whether this machine has a package.
 is_installed() { [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# dependencies_of PACKAGE lists the package and all that it needs, as if nothing were installed: apt-get leaves out what
-# is.
+# dependencies_of PACKAGE lists the package and all its dependencies, also the installed ones.
 dependencies_of() {
   private_apt_get -o Dir::State::Status="$work/nothing-installed" install --simulate --no-install-recommends "$1" |
     awk '$1 == "Inst" { print $2 }'

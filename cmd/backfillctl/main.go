@@ -26,6 +26,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 )
 
+// usage is the text before the flags in the help.
 const usage = `usage: backfillctl [flags] command [flags]
 
 commands:
@@ -129,6 +130,7 @@ func splitOwner(org, repo *string) error {
 	return nil
 }
 
+// matches reports whether the filter selects a message. A message that is not a job is selected by the zero value only.
 func (f *messageFilter) matches(d *rabbitqueue.DeadLetter) bool {
 	matches := func(want, got string) bool { return want == "" || strings.EqualFold(want, got) }
 	if d.Invalid != nil {
@@ -137,15 +139,16 @@ func (f *messageFilter) matches(d *rabbitqueue.DeadLetter) bool {
 	return matches(f.org, d.Job.Org) && matches(f.repo, d.Job.Repo) && matches(f.id, d.Job.ID)
 }
 
+// listDead returns a text about the dead-lettered messages that match the arguments.
 func listDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	var c messageFilter
-	if err := c.parse("dead", args); err != nil {
+	var filter messageFilter
+	if err := filter.parse("dead", args); err != nil {
 		return "", err
 	}
 	var text strings.Builder
 	n := 0
 	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
-		if c.matches(&d) {
+		if filter.matches(&d) {
 			n++
 			text.WriteString(formatMessage(&d))
 		}
@@ -158,6 +161,7 @@ func listDead(ctx context.Context, settings rabbitqueue.Settings, args []string)
 	return text.String(), nil
 }
 
+// formatMessage returns the lines about a dead-lettered message.
 func formatMessage(d *rabbitqueue.DeadLetter) string {
 	if d.Invalid != nil {
 		return fmt.Sprintf("not a job: %.200q\n  reason: %s\n", d.Body, d.Reason)
@@ -167,24 +171,28 @@ func formatMessage(d *rabbitqueue.DeadLetter) string {
 		j.ID, j.Org, j.Repo, j.Streams, j.Window, j.Reason, d.Reason, strings.Join(d.History, "\n  "))
 }
 
+// replayDead publishes dead-lettered jobs again.
 func replayDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	return moveDead(ctx, settings, args, "replay", rabbitqueue.DecisionReplay)
+	return applyDecision(ctx, settings, args, "replay", rabbitqueue.DecisionReplay)
 }
 
+// dropDead removes dead-lettered messages.
 func dropDead(ctx context.Context, settings rabbitqueue.Settings, args []string) (string, error) {
-	return moveDead(ctx, settings, args, "drop", rabbitqueue.DecisionRemove)
+	return applyDecision(ctx, settings, args, "drop", rabbitqueue.DecisionRemove)
 }
 
-func moveDead(
+// applyDecision replays or removes the dead-lettered messages that match the arguments, and returns a text with their
+// number.
+func applyDecision(
 	ctx context.Context, settings rabbitqueue.Settings, args []string, name string, decision rabbitqueue.Decision,
 ) (string, error) {
-	var c messageFilter
-	if err := c.parse(name, args); err != nil {
+	var filter messageFilter
+	if err := filter.parse(name, args); err != nil {
 		return "", err
 	}
 	moved, kept := 0, 0
 	err := rabbitqueue.ReviewDeadLetters(ctx, settings, func(d rabbitqueue.DeadLetter) rabbitqueue.Decision {
-		if !c.matches(&d) || (d.Invalid != nil && decision == rabbitqueue.DecisionReplay) {
+		if !filter.matches(&d) || (d.Invalid != nil && decision == rabbitqueue.DecisionReplay) {
 			kept++
 			return rabbitqueue.DecisionKeep
 		}

@@ -15,7 +15,7 @@ import (
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-func TestOrder(t *testing.T) {
+func TestNewJob(t *testing.T) {
 	job, err := newJob([]string{
 		"--org", "acme", "--repo", "widgets", "--from", "2026-03-01T00:00:00Z", "--streams",
 		"commits,comments",
@@ -31,8 +31,8 @@ func TestOrder(t *testing.T) {
 	}, job)
 }
 
-// TestRepositoriesWithTheirOwner are understood, in any case, when the owner is the organization or none is named.
-func TestRepositoriesWithTheirOwner(t *testing.T) {
+// TestRepositoryWithItsOwner: OWNER/NAME is accepted, in any case, when the owner is the organization or none is named.
+func TestRepositoryWithItsOwner(t *testing.T) {
 	for name, test := range map[string]struct{ org, repo, wantOrg, wantRepo string }{
 		"both":             {"Acme", "acme/widgets", "Acme", "widgets"},
 		"owner only":       {"", "acme/widgets", "acme", "widgets"},
@@ -42,14 +42,14 @@ func TestRepositoriesWithTheirOwner(t *testing.T) {
 		"more than a name": {"acme", "acme/widgets/issues", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := messageFilter{}
-			err := c.parse("dead", []string{"--org", test.org, "--repo", test.repo})
+			filter := messageFilter{}
+			err := filter.parse("dead", []string{"--org", test.org, "--repo", test.repo})
 			if test.wantRepo == "" {
 				require.ErrorContains(t, err, "--repo")
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, messageFilter{org: test.wantOrg, repo: test.wantRepo}, c)
+			require.Equal(t, messageFilter{org: test.wantOrg, repo: test.wantRepo}, filter)
 			job, err := newJob([]string{"--org", test.org, "--repo", test.repo, "--from", "2026-03-01T00:00:00Z"}, noon)
 			require.NoError(t, err)
 			require.Equal(t, []string{test.wantOrg, test.wantRepo}, []string{job.Org, job.Repo})
@@ -57,7 +57,7 @@ func TestRepositoriesWithTheirOwner(t *testing.T) {
 	}
 }
 
-func TestWrongArguments(t *testing.T) {
+func TestWrongArgumentsAreRefused(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--endpoint":       {"--endpoint", "", "dead"},
 		"want one of dead": {"--endpoint", "amqp://localhost/", "show"},

@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// callbacks implements contrib's interface. It campaigns from the first registration on.
+// callbacks runs callbacks in the terms of a backend, for contrib's SetCallBackFuncs. It campaigns from the first
+// registration on.
 type callbacks struct {
 	leader backend
 	ctx    context.Context //nolint:containedctx // of the extension's life: contrib's interface has none
@@ -21,6 +22,7 @@ type callbacks struct {
 	campaigning sync.WaitGroup
 }
 
+// callback is what cb component has registered.
 type callback struct {
 	start func(context.Context)
 	stop  func()
@@ -32,33 +34,35 @@ type callbackTerm struct {
 	serving sync.WaitGroup
 }
 
+// newCallbacks returns callbacks that run in the terms of leader.
 func newCallbacks(leader backend) *callbacks {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &callbacks{leader: leader, ctx: ctx, cancel: cancel}
 }
 
+// register adds a callback. It starts it at once when this replica leads, and does nothing after stop.
 func (c *callbacks) register(start func(context.Context), stop func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
 		return
 	}
-	one := callback{start, stop}
-	c.registered = append(c.registered, one)
+	cb := callback{start, stop}
+	c.registered = append(c.registered, cb)
 	if len(c.registered) == 1 {
 		c.campaigning.Go(func() { _ = c.leader.Lead(c.ctx, "", c.serveTerm) }) // ends with the extension
 	}
 	if c.term != nil {
-		c.term.serve(one)
+		c.term.serve(cb)
 	}
 }
 
-// serve starts one callback, and stops it when the term ends.
-func (t *callbackTerm) serve(one callback) {
+// serve starts cb callback, and stops it when the term ends.
+func (t *callbackTerm) serve(cb callback) {
 	t.serving.Go(func() {
-		one.start(t.ctx)
+		cb.start(t.ctx)
 		<-t.ctx.Done()
-		one.stop()
+		cb.stop()
 	})
 }
 
@@ -67,8 +71,8 @@ func (c *callbacks) serveTerm(ctx context.Context, _ uint64) error {
 	term := &callbackTerm{ctx: ctx}
 	c.mu.Lock()
 	c.term = term
-	for _, one := range c.registered {
-		term.serve(one)
+	for _, cb := range c.registered {
+		term.serve(cb)
 	}
 	c.mu.Unlock()
 	<-ctx.Done()
@@ -79,6 +83,7 @@ func (c *callbacks) serveTerm(ctx context.Context, _ uint64) error {
 	return ctx.Err()
 }
 
+// stop ends the campaign, and waits until all callbacks were stopped.
 func (c *callbacks) stop() {
 	c.mu.Lock()
 	c.stopped = true

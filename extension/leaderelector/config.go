@@ -26,6 +26,7 @@ const (
 
 // Limits of the durations.
 const (
+	// minLease and maxLease bound lease_duration, minRetry is the least renew_deadline and retry_period.
 	minLease = time.Second
 	maxLease = time.Hour
 	minRetry = 50 * time.Millisecond
@@ -78,6 +79,7 @@ type KubernetesConfig struct {
 	_ struct{}
 }
 
+// createDefaultConfig returns a configuration that lacks only a backend.
 func createDefaultConfig() component.Config {
 	return &Config{LeaseDuration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second}
 }
@@ -106,8 +108,8 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 // Validate checks that there is one backend, and that the durations leave time for two renewals before a leader stops.
 func (c *Config) Validate() error {
 	backends := 0
-	for _, there := range []bool{c.Static != nil, c.Redis != nil, c.Kubernetes != nil} {
-		if there {
+	for _, isSet := range []bool{c.Static != nil, c.Redis != nil, c.Kubernetes != nil} {
+		if isSet {
 			backends++
 		}
 	}
@@ -122,6 +124,7 @@ func (c *Config) Validate() error {
 		checkIdentity(c.Identity))...)
 }
 
+// checkIdentity returns an error for an identity that cannot be a part of the stored leases.
 func checkIdentity(identity string) error {
 	if strings.ContainsAny(identity, " \t\r\n/") || len(identity) > 128 {
 		return fmt.Errorf(
@@ -161,6 +164,7 @@ func (c *KubernetesConfig) Validate() error {
 	return nil
 }
 
+// timing returns the durations of the election.
 func (c *Config) timing() election.Timing {
 	return election.Timing{LeaseDuration: c.LeaseDuration, RenewDeadline: c.RenewDeadline, RetryPeriod: c.RetryPeriod}
 }

@@ -70,6 +70,7 @@ func (e *elector) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
+// openBackend opens the configured backend. Its error is one that only another configuration can end.
 func (e *elector) openBackend(ctx context.Context) (backend, error) {
 	switch {
 	case e.config.Static != nil:
@@ -130,15 +131,18 @@ type statusReporter struct {
 	events       notify.Queue[*componentstatus.Event]
 }
 
+// hooks returns the hooks with which an elector reports to r.
 func (r *statusReporter) hooks() election.Hooks {
 	return election.Hooks{OnBackend: r.onBackend, OnTermStart: r.onTermStart, OnTermEnd: r.onTermEnd, OnHeld: r.onHeld}
 }
 
+// onTermStart records and logs that this replica leads.
 func (r *statusReporter) onTermStart(t election.Term) {
 	r.setLeads(t.Name, true)
 	r.logger.Info("This replica leads.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence))
 }
 
+// onTermEnd records and logs that this replica does not lead any more, and why.
 func (r *statusReporter) onTermEnd(t election.Term, why error) {
 	r.setLeads(t.Name, false)
 	r.logger.Info("This replica leads no more.", zap.String("lease", t.Name), zap.Uint64("fence", t.Fence),

@@ -19,17 +19,18 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/extension/leaderelector/internal/metadata"
 )
 
-// contrib is the interface of contrib's k8s_leader_elector, as its receivers declare it.
-type contrib interface {
+// contribElector is the interface of contrib's k8s_leader_elector, as its receivers declare it.
+type contribElector interface {
 	SetCallBackFuncs(onStartLeading func(context.Context), onStopLeading func())
 }
 
-var _ contrib = (*elector)(nil)
+var _ contribElector = (*elector)(nil)
 
+// settings is a block of a configuration.
 type settings = map[string]any
 
-// load reads a configuration as the collector does.
-func load(t *testing.T, values settings) (*Config, error) {
+// loadConfig reads a configuration as the collector does.
+func loadConfig(t *testing.T, values settings) (*Config, error) {
 	t.Helper()
 	config := createDefaultConfig().(*Config)
 	if err := config.Unmarshal(confmap.NewFromStringMap(values)); err != nil {
@@ -38,7 +39,7 @@ func load(t *testing.T, values settings) (*Config, error) {
 	return config, xconfmap.Validate(config)
 }
 
-func TestWrongConfig(t *testing.T) {
+func TestWrongConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	static := settings{"role": "leader"}
 	redis := func(more settings) settings {
@@ -73,17 +74,17 @@ func TestWrongConfig(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
-			_, err := load(t, values)
+			_, err := loadConfig(t, values)
 			require.Error(t, err)
 			require.Contains(t, err.Error(), want)
 		})
 	}
 }
 
-// start starts an elector that ends with the test.
-func start(t *testing.T, values settings) *elector {
+// startElector starts an elector that ends with the test.
+func startElector(t *testing.T, values settings) *elector {
 	t.Helper()
-	config, err := load(t, values)
+	config, err := loadConfig(t, values)
 	require.NoError(t, err)
 	one, err := create(t.Context(), extensiontest.NewNopSettings(metadata.Type), config)
 	require.NoError(t, err)
@@ -92,9 +93,9 @@ func start(t *testing.T, values settings) *elector {
 	return one.(*elector)
 }
 
-func TestNoKubernetes(t *testing.T) {
+func TestStartFailsOutsideOfKubernetes(t *testing.T) {
 	t.Parallel()
-	config, err := load(t, settings{"kubernetes": settings{}})
+	config, err := loadConfig(t, settings{"kubernetes": settings{}})
 	require.NoError(t, err)
 	one, err := create(t.Context(), extensiontest.NewNopSettings(metadata.Type), config)
 	require.NoError(t, err)
@@ -105,10 +106,10 @@ func TestNoKubernetes(t *testing.T) {
 	)
 }
 
-// scripted is a backend whose terms a test begins and ends.
-type scripted struct{ terms chan context.Context }
+// scriptedBackend is a backend whose terms a test begins and ends.
+type scriptedBackend struct{ terms chan context.Context }
 
-func (s *scripted) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
+func (s *scriptedBackend) Lead(ctx context.Context, _ string, work func(context.Context, uint64) error) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -119,14 +120,15 @@ func (s *scripted) Lead(ctx context.Context, _ string, work func(context.Context
 	}
 }
 
-// recorder notes the callbacks of one registration.
-type recorder struct {
+// callbackRecorder records the calls of one registration.
+type callbackRecorder struct {
 	calls chan string
 	mu    sync.Mutex
 	ctx   context.Context //nolint:containedctx // what the callback got
 }
 
-func (r *recorder) register(c *callbacks) {
+// register registers the recorder's callback.
+func (r *callbackRecorder) register(c *callbacks) {
 	c.register(func(ctx context.Context) {
 		r.mu.Lock()
 		r.ctx = ctx
@@ -135,19 +137,20 @@ func (r *recorder) register(c *callbacks) {
 	}, func() { r.calls <- "stop" })
 }
 
-func (r *recorder) term() context.Context {
+// term returns the context with which start was called, nil before.
+func (r *callbackRecorder) term() context.Context {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ctx
 }
 
-// TestCallbacks: a stop follows its start, there is none without one, who comes late gets the term's context, a
-// callback that blocks keeps no other from being called, and the term is not over before all were stopped.
+// TestCallbacks: each start is followed by its stop, and no stop is called without a start; a late registration gets
+// the term's context; a callback that blocks does not delay the others; and the term ends after all were stopped.
 func TestCallbacks(t *testing.T) {
 	t.Parallel()
-	backend := &scripted{terms: make(chan context.Context)}
+	backend := &scriptedBackend{terms: make(chan context.Context)}
 	c := newCallbacks(backend)
-	first, late := &recorder{calls: make(chan string)}, &recorder{calls: make(chan string)}
+	first, late := &callbackRecorder{calls: make(chan string)}, &callbackRecorder{calls: make(chan string)}
 	first.register(c)
 	term, end := context.WithCancel(t.Context())
 	backend.terms <- term
@@ -174,6 +177,6 @@ func TestCallbacks(t *testing.T) {
 	require.Equal(t, "stop", <-first.calls)
 	require.Equal(t, "stop", <-late.calls)
 	c.stop()
-	never := &recorder{}
+	never := &callbackRecorder{}
 	never.register(c) // after the end: nothing is called
 }

@@ -15,6 +15,7 @@ type namedBackend interface {
 	LeadBeside(ctx context.Context, name string, work func(ctx context.Context, fence uint64) error) error
 }
 
+// errNoNamedLeases is the error of LeadBeside where HasNamedLeases is false.
 var errNoNamedLeases = errors.New("the backend of the election has no leases of other names")
 
 // HasNamedLeases reports whether the backend has leases of any name, as Redis does. On Kubernetes the role of the
@@ -72,6 +73,7 @@ func (e *elector) DescribeLease(name string) string {
 	}
 }
 
+// describeStatic returns which role the configuration gives this replica.
 func (e *elector) describeStatic() string {
 	if e.config.Static.Role == roleLeader {
 		return "static::role is leader here"

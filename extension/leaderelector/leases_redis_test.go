@@ -17,18 +17,18 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// TestDescribeLease says who holds a lease, or why it cannot be acquired.
+// TestDescribeLease: the sentence names the holder of a lease, or why the lease cannot be acquired.
 func TestDescribeLease(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	over := func(address, identity string) *elector {
-		return start(t, settings{
+		return startElector(t, settings{
 			"redis": settings{"endpoints": []any{address}}, "identity": identity,
 			"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
 		})
 	}
 	one, two := over(server.Address, "one"), over(server.Address, "two")
-	refused := start(t, settings{"redis": settings{
+	refused := startElector(t, settings{"redis": settings{
 		"endpoints": []any{server.Address}, "username": "exporter", "password": "wrong",
 	}})
 	require.Contains(t, one.DescribeLease(""), `the lease "leader" has not been acquired yet`)
@@ -51,13 +51,13 @@ func TestDescribeLease(t *testing.T) {
 		`give each deployment a redis::key_prefix`)
 	lead(refused)
 	eventually(refused, `the lease "leader" cannot be acquired: redis: acquire a lease: WRONGPASS`)
-	static := start(t, settings{"static": settings{"role": "follower"}})
+	static := startElector(t, settings{"static": settings{"role": "follower"}})
 	require.Contains(t, static.DescribeLease(""), "static::role is follower here")
 	require.False(t, static.HasNamedLeases())
 	require.ErrorIs(t, static.LeadBeside(t.Context(), "a", nil), errNoNamedLeases)
 }
 
-// TestLeadBeside: a leader holds a second lease, which the other replica gets when it is given back.
+// TestLeadBeside: a leader holds a second lease, which the other replica acquires when it is released.
 func TestLeadBeside(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -65,7 +65,7 @@ func TestLeadBeside(t *testing.T) {
 		"redis":          settings{"endpoints": []any{server.Address}},
 		"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
 	}
-	one, two := start(t, values), start(t, values)
+	one, two := startElector(t, values), startElector(t, values)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	held, released := make(chan struct{}), make(chan struct{})

@@ -28,7 +28,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/extension/leaderelector/internal/metadata"
 )
 
-// reportingHost takes the component status.
+// reportingHost is a host that records the component status.
 type reportingHost struct {
 	component.Host
 
@@ -42,8 +42,9 @@ func (h *reportingHost) Report(event *componentstatus.Event) {
 	h.events = append(h.events, event)
 }
 
-// TestReports: the log has a line for each change, the component status also the present reason.
-func TestReports(t *testing.T) {
+// TestBackendFailuresAreReportedOnChange: the log has a line for each change, the component status also the present
+// reason.
+func TestBackendFailuresAreReportedOnChange(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.InfoLevel)
 	host := &reportingHost{Host: componenttest.NewNopHost()}
@@ -68,7 +69,7 @@ func TestReports(t *testing.T) {
 	require.Len(t, host.events, 3)
 }
 
-// TestForbiddenLeases: a service account without rights for Leases is named, in one log line and one status.
+// TestForbiddenLeases: a service account without rights for Leases is named in one log line and one status.
 func TestForbiddenLeases(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -85,7 +86,7 @@ func TestForbiddenLeases(t *testing.T) {
 	core, logs := observer.New(zapcore.InfoLevel)
 	settings := extensiontest.NewNopSettings(metadata.Type)
 	settings.Logger = zap.New(core)
-	config, err := load(t, map[string]any{
+	config, err := loadConfig(t, map[string]any{
 		"kubernetes":     map[string]any{"kubeconfig": kubeconfig, "namespace": "monitoring"},
 		"lease_duration": "2s", "renew_deadline": "1s", "retry_period": "100ms",
 	})

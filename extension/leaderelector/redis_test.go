@@ -17,8 +17,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// TestRedis: two electors over one Redis, and one that cannot reach it starts all the same.
-func TestRedis(t *testing.T) {
+// TestElectorsOverRedis: two electors share one Redis, and one that cannot reach it starts all the same.
+func TestElectorsOverRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	values := settings{
@@ -31,7 +31,7 @@ func TestRedis(t *testing.T) {
 	defer cancel()
 	var leading sync.WaitGroup
 	for range 2 {
-		one := start(t, values)
+		one := startElector(t, values)
 		leading.Go(func() {
 			_ = one.Lead(ctx, "", func(_ context.Context, fence uint64) error {
 				mu.Lock()
@@ -45,5 +45,5 @@ func TestRedis(t *testing.T) {
 	}
 	leading.Wait()
 	require.IsIncreasing(t, fences)
-	start(t, settings{"redis": settings{"endpoints": []any{proctest.FreeAddress(t)}}})
+	startElector(t, settings{"redis": settings{"endpoints": []any{proctest.FreeAddress(t)}}})
 }

@@ -13,7 +13,7 @@ import (
 
 // leaseStatus is the state of a lease as the backend reported it last.
 type leaseStatus struct {
-	// backendErr is why the last request for the lease failed, nil when the backend responded.
+	// backendErr is the error of the last request for the lease; nil when the backend responded.
 	backendErr error
 	// holder is the identity of another replica that holds the lease; "" when no other holder was reported.
 	holder string

@@ -21,6 +21,7 @@ type Config struct {
 	_ struct{}
 }
 
+// createDefaultConfig returns the configuration of a server on localhost:13133.
 func createDefaultConfig() component.Config {
 	server := confighttp.NewDefaultServerConfig()
 	server.NetAddr.Endpoint = "localhost:13133"

@@ -33,8 +33,8 @@ var (
 	exporter = componentstatus.NewInstanceID(component.MustNewID("prometheus"), component.KindExporter)
 )
 
-// reported is a status event with a report.
-func reported(status componentstatus.Status, r health.Report) *componentstatus.Event {
+// statusEvent returns a status event with a report.
+func statusEvent(status componentstatus.Status, r health.Report) *componentstatus.Event {
 	attributes := pcommon.NewMap()
 	if err := attributes.FromRaw(map[string]any{health.Attribute: r.ToMap()}); err != nil {
 		panic(err)
@@ -42,7 +42,8 @@ func reported(status componentstatus.Status, r health.Report) *componentstatus.E
 	return componentstatus.NewEvent(status, componentstatus.WithAttributes(attributes))
 }
 
-func report(mode health.Mode) health.Report {
+// newReport returns the report of a follower in a mode.
+func newReport(mode health.Mode) health.Report {
 	return health.Report{
 		Role: health.Follower, Ready: mode != health.Unhealthy, Mode: mode, Since: noon,
 		Dependencies: []health.Dependency{
@@ -59,7 +60,9 @@ func report(mode health.Mode) health.Report {
 	}
 }
 
-func started() *replicaState {
+// newStateWithComponents returns the state of a collector with ready pipelines, a receiver that has not reported its
+// health yet, and a running exporter.
+func newStateWithComponents() *replicaState {
 	s := newState(zap.NewNop())
 	s.setPipelinesReady(true)
 	s.observe(receiver, componentstatus.NewEvent(componentstatus.StatusStarting))
@@ -67,7 +70,7 @@ func started() *replicaState {
 	return s
 }
 
-func TestState(t *testing.T) {
+func TestReadinessAndModeOfComponents(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		event func(s *replicaState)
@@ -76,34 +79,34 @@ func TestState(t *testing.T) {
 	}{
 		"starting": {func(*replicaState) {}, false, health.Unhealthy},
 		"healthy": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 		}, true, health.Healthy},
 		"degraded": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Degraded)))
+			s.observe(receiver, statusEvent(componentstatus.StatusRecoverableError, newReport(health.Degraded)))
 		}, true, health.Degraded},
 		"unhealthy": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Unhealthy)))
+			s.observe(receiver, statusEvent(componentstatus.StatusRecoverableError, newReport(health.Unhealthy)))
 		}, false, health.Unhealthy},
-		"back again": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusRecoverableError, report(health.Unhealthy)))
-			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+		"healthy after unhealthy": {func(s *replicaState) {
+			s.observe(receiver, statusEvent(componentstatus.StatusRecoverableError, newReport(health.Unhealthy)))
+			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 		}, true, health.Healthy},
 		"pipelines not ready": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 			s.setPipelinesReady(false)
 		}, false, health.Unhealthy},
-		"another component in trouble": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+		"recoverable error of another component": {func(s *replicaState) {
+			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 			s.observe(exporter, componentstatus.NewRecoverableErrorEvent(errors.New("refused")))
 		}, true, health.Degraded},
-		"another component failed": {func(s *replicaState) {
-			s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+		"permanent error of another component": {func(s *replicaState) {
+			s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 			s.observe(exporter, componentstatus.NewPermanentErrorEvent(errors.New("broken")))
 		}, false, health.Unhealthy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := started()
+			s := newStateWithComponents()
 			test.event(s)
 			r, d := s.readiness(), s.detail()
 			require.Equal(t, test.ready, r.Ready, "%v", r.Reasons)
@@ -113,8 +116,8 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestNoReporter: a collector without a component that reports is ready when its pipelines are.
-func TestNoReporter(t *testing.T) {
+// TestReadyWithoutAReporter: a collector without a component that reports is ready when its pipelines are.
+func TestReadyWithoutAReporter(t *testing.T) {
 	t.Parallel()
 	s := newState(zap.NewNop())
 	require.False(t, s.readiness().Ready)
@@ -123,13 +126,13 @@ func TestNoReporter(t *testing.T) {
 	require.True(t, s.readiness().Ready)
 }
 
-// TestBrokenReport: a report that cannot be read is logged once and leaves the one before.
-func TestBrokenReport(t *testing.T) {
+// TestInvalidReportKeepsTheLastOne: a report that cannot be read is logged once, and the one before is still shown.
+func TestInvalidReportKeepsTheLastOne(t *testing.T) {
 	t.Parallel()
 	core, logs := observer.New(zapcore.WarnLevel)
 	s := newState(zap.New(core))
 	s.setPipelinesReady(true)
-	s.observe(receiver, reported(componentstatus.StatusOK, report(health.Healthy)))
+	s.observe(receiver, statusEvent(componentstatus.StatusOK, newReport(health.Healthy)))
 	for _, raw := range []any{"text", map[string]any{"ready": 1}} {
 		attributes := pcommon.NewMap()
 		require.NoError(t, attributes.FromRaw(map[string]any{health.Attribute: raw}))
@@ -142,7 +145,7 @@ func TestBrokenReport(t *testing.T) {
 	require.Equal(t, 1, logs.Len())
 }
 
-// TestPages asks a running extension.
+// TestPages sends requests to a running extension.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	config := createDefaultConfig().(*Config)
@@ -161,7 +164,7 @@ func TestPages(t *testing.T) {
 	code, _ := ask(http.MethodGet, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.NoError(t, s.Ready())
-	s.ComponentStatusChanged(receiver, reported(componentstatus.StatusRecoverableError, report(health.Degraded)))
+	s.ComponentStatusChanged(receiver, statusEvent(componentstatus.StatusRecoverableError, newReport(health.Degraded)))
 	code, body := ask(http.MethodGet, "/healthz")
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, "degraded", body["mode"])
@@ -189,7 +192,7 @@ func TestPages(t *testing.T) {
 	require.NoError(t, ext.Shutdown(t.Context()))
 }
 
-func TestConfig(t *testing.T) {
+func TestWrongConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"endpoint": `endpoint: "nowhere", want host:port`,

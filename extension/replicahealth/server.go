@@ -108,10 +108,10 @@ func (s *server) handler() http.Handler {
 }
 
 // writeJSON responds with a JSON body of any type that encoding/json accepts: 200 when ok, otherwise 503.
-func writeJSON(w http.ResponseWriter, good bool, body any) {
+func writeJSON(w http.ResponseWriter, ok bool, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if !good {
+	if !ok {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	_ = json.NewEncoder(w).Encode(body) // the client may have gone

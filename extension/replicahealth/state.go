@@ -21,13 +21,14 @@ import (
 // ready.
 var reporterType = component.MustNewType("githubexporter")
 
-// replicaState is what the collector reported of its components. It is safe for concurrent use.
+// replicaState is what the collector has reported of its components, and the health that follows from it. It is safe
+// for concurrent use.
 type replicaState struct {
 	logger *zap.Logger
 
-	mu         sync.Mutex
-	pipelines  bool // are ready
-	components map[*componentstatus.InstanceID]*componentState
+	mu             sync.Mutex
+	pipelinesReady bool
+	components     map[*componentstatus.InstanceID]*componentState
 }
 
 // componentState is the last status and the last valid report of a component instance.
@@ -42,14 +43,16 @@ type componentState struct {
 	hasInvalidReport bool // its last report could not be read
 }
 
+// newState returns the state before the first report.
 func newState(logger *zap.Logger) *replicaState {
 	return &replicaState{logger: logger, components: make(map[*componentstatus.InstanceID]*componentState)}
 }
 
+// setPipelinesReady records whether the pipelines are ready.
 func (s *replicaState) setPipelinesReady(ready bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pipelines = ready
+	s.pipelinesReady = ready
 }
 
 // observe records a status event.
@@ -74,8 +77,8 @@ func (s *replicaState) observe(source *componentstatus.InstanceID, event *compon
 
 // readReport reads the report of an event. An invalid one leaves the last one in place.
 func (s *replicaState) readReport(p *componentState, event *componentstatus.Event) {
-	value, there := event.Attributes().Get(health.Attribute)
-	if !there {
+	value, found := event.Attributes().Get(health.Attribute)
+	if !found {
 		return
 	}
 	raw, ok := value.AsRaw().(map[string]any)
@@ -100,7 +103,7 @@ func (p *componentState) hasFailed() bool {
 	return p.status == componentstatus.StatusPermanentError || p.status == componentstatus.StatusFatalError
 }
 
-// notReadyReason returns why the component is not ready, "" when it is.
+// notReadyReason returns why the component is not ready, "" when it is ready.
 func (p *componentState) notReadyReason() string {
 	switch {
 	case p.hasFailed():
@@ -134,15 +137,17 @@ type readiness struct {
 	Reasons []string `json:"reasons,omitempty"`
 }
 
+// readiness returns whether the collector is ready, and the reasons why not, sorted.
 func (s *replicaState) readiness() readiness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.readinessLocked()
 }
 
+// readinessLocked is readiness for a caller that holds s.mu.
 func (s *replicaState) readinessLocked() readiness {
 	r := readiness{}
-	if !s.pipelines {
+	if !s.pipelinesReady {
 		r.Reasons = append(r.Reasons, "the pipelines are not ready")
 	}
 	if len(s.components) == 0 {
@@ -180,6 +185,7 @@ type componentDetail struct {
 	Organizations map[string]health.Role `json:"organizations,omitempty"`
 }
 
+// dependency is a dependency of a component in the body of /healthz.
 type dependency struct {
 	Healthy  bool      `json:"healthy"`
 	Required bool      `json:"required"`
@@ -187,9 +193,10 @@ type dependency struct {
 	Detail   string    `json:"detail,omitempty"`
 }
 
-// modesBySeverity are the modes, the best first.
+// modesBySeverity are the modes from the best to the worst.
 var modesBySeverity = []health.Mode{health.Healthy, health.Degraded, health.Unhealthy}
 
+// detail returns the health of the collector and of each component.
 func (s *replicaState) detail() detail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,6 +221,7 @@ func (s *replicaState) detail() detail {
 	return d
 }
 
+// describe returns the component as the body of /healthz shows it.
 func (p *componentState) describe(mode health.Mode) *componentDetail {
 	c := &componentDetail{Status: p.status.String(), Since: p.since.UTC(), Mode: mode}
 	if p.err != nil {

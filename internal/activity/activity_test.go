@@ -15,14 +15,15 @@ import (
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-func at(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
+// atSecond returns the time that is some seconds after noon.
+func atSecond(second int) time.Time { return noon.Add(time.Duration(second) * time.Second) }
 
-// seconds are the moments of a set, as a naive set.
-func seconds(ws Windows) map[int]bool {
+// secondsOf returns the seconds of a set of windows.
+func secondsOf(ws Windows) map[int]bool {
 	set := make(map[int]bool)
 	for _, w := range ws {
 		for s := range 60 {
-			if w.Contains(at(s)) {
+			if w.Contains(atSecond(s)) {
 				set[s] = true
 			}
 		}
@@ -30,7 +31,7 @@ func seconds(ws Windows) map[int]bool {
 	return set
 }
 
-// TestWindows compares sets of windows with naive sets of seconds, and their form with what it must be.
+// TestWindows compares sets of windows with sets of seconds, and checks that their windows are sorted and do not touch.
 func TestWindows(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -38,7 +39,7 @@ func TestWindows(t *testing.T) {
 		naive := make(map[int]bool)
 		for range rapid.IntRange(0, 20).Draw(t, "steps") {
 			from, until := rapid.IntRange(0, 59).Draw(t, "from"), rapid.IntRange(0, 59).Draw(t, "until")
-			w := Window{at(from), at(until)}
+			w := Window{atSecond(from), atSecond(until)}
 			before := slices.Clone(ws)
 			was := ws
 			add := rapid.Bool().Draw(t, "add")
@@ -53,8 +54,8 @@ func TestWindows(t *testing.T) {
 			}
 		}
 		for s := range 60 {
-			require.Equal(t, naive[s], seconds(ws)[s], "second %d of %v", s, ws)
-			one := Window{at(s), at(s + 1)}
+			require.Equal(t, naive[s], secondsOf(ws)[s], "second %d of %v", s, ws)
+			one := Window{atSecond(s), atSecond(s + 1)}
 			require.Equal(t, naive[s], ws.Overlaps(one))
 			require.Equal(t, naive[s], ws.Covers(one))
 		}
@@ -67,25 +68,25 @@ func TestWindows(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	t.Parallel()
-	w := Window{at(10), at(20)}
-	require.True(t, w.Contains(at(10)))
-	require.False(t, w.Contains(at(20)))
-	require.True(t, Window{at(10), at(10)}.IsEmpty())
-	require.False(t, w.Overlaps(Window{at(20), at(30)}), "half-open")
-	require.True(t, Windows(nil).Covers(Window{at(5), at(5)}))
-	require.False(t, Windows{w}.Covers(Window{at(15), at(25)}))
+	w := Window{atSecond(10), atSecond(20)}
+	require.True(t, w.Contains(atSecond(10)))
+	require.False(t, w.Contains(atSecond(20)))
+	require.True(t, Window{atSecond(10), atSecond(10)}.IsEmpty())
+	require.False(t, w.Overlaps(Window{atSecond(20), atSecond(30)}), "half-open")
+	require.True(t, Windows(nil).Covers(Window{atSecond(5), atSecond(5)}))
+	require.False(t, Windows{w}.Covers(Window{atSecond(15), atSecond(25)}))
 	require.Equal(t, "[2026-03-11T12:00:10Z, 2026-03-11T12:00:20Z)", w.String())
 }
 
-func TestSignalsChanged(t *testing.T) {
+func TestChangedStreams(t *testing.T) {
 	t.Parallel()
 	const settle = 30 * time.Second
 	old := noon.Add(-time.Hour)
-	known := Signals{
+	older := Signals{
 		Streams: EveryStream, Head: "a", PushedAt: old, Pulls: LatestUpdate{1, old}, Issues: LatestUpdate{2, old},
 	}
 	with := func(change func(s *Signals)) Signals {
-		s := known
+		s := older
 		change(&s)
 		return s
 	}
@@ -93,27 +94,27 @@ func TestSignalsChanged(t *testing.T) {
 		older, now Signals
 		want       Streams
 	}{
-		"nothing":        {known, known, 0},
-		"head":           {known, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
-		"push elsewhere": {known, with(func(s *Signals) { s.PushedAt = noon }), 0},
-		"pull request": {
-			known, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }),
+		"equal signals":          {older, older, 0},
+		"new head":               {older, with(func(s *Signals) { s.Head = "b" }), StreamsOf(StreamCommits)},
+		"push to another branch": {older, with(func(s *Signals) { s.PushedAt = noon }), 0},
+		"updated pull request": {
+			older, with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon} }),
 			StreamsOf(StreamPulls, StreamComments),
 		},
 		"another pull request": {
-			known, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }),
+			older, with(func(s *Signals) { s.Pulls = LatestUpdate{3, old} }),
 			StreamsOf(StreamPulls, StreamComments),
 		},
-		"issue": {
-			known, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
+		"updated issue": {
+			older, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
+			StreamsOf(StreamComments, StreamIssues),
+		},
+		"no older signals": {Signals{}, older, EveryStream},
+		"issues without a signal": {
+			older, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }),
 			StreamsOf(StreamComments),
 		},
-		"first of all": {Signals{}, known, EveryStream},
-		"issues not told": {
-			known, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }),
-			StreamsOf(StreamComments),
-		},
-		"not settled": {
+		"update within the settle time": {
 			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
 			with(func(s *Signals) { s.Pulls = LatestUpdate{1, noon.Add(-10 * time.Second)} }),
 			StreamsOf(StreamPulls, StreamComments),
@@ -145,17 +146,17 @@ func TestEventValidate(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"no kind":         {func(e *Event) { e.Kind = 0 }, ErrKind},
-		"unknown kind":    {func(e *Event) { e.Kind = 6 }, ErrKind},
-		"no repository":   {func(e *Event) { e.Repo = 0 }, ErrRepo},
-		"zero time":       {func(e *Event) { e.Time = time.Time{} }, ErrTime},
-		"after 2106":      {func(e *Event) { e.Time = noon.AddDate(100, 0, 0) }, ErrTime},
-		"lines elsewhere": {func(e *Event) { e.Kind = KindIssueComment }, ErrMeasures},
-		"no login":        {func(e *Event) { e.Actor.Login = "" }, ErrLogin},
-		"long login":      {func(e *Event) { e.Actor.Login = strings.Repeat("a", 256) }, ErrLogin},
-		"line break":      {func(e *Event) { e.Actor.Login = "a\nb" }, ErrLogin},
-		"no UTF-8":        {func(e *Event) { e.Actor.Login = "a\xff" }, ErrLogin},
-		"escape":          {func(e *Event) { e.Actor.Login = "\x1b[31m" }, ErrLogin},
+		"no kind":            {func(e *Event) { e.Kind = 0 }, ErrKind},
+		"unknown kind":       {func(e *Event) { e.Kind = NumKinds + 1 }, ErrKind},
+		"no repository":      {func(e *Event) { e.Repo = 0 }, ErrRepo},
+		"zero time":          {func(e *Event) { e.Time = time.Time{} }, ErrTime},
+		"after 2106":         {func(e *Event) { e.Time = noon.AddDate(100, 0, 0) }, ErrTime},
+		"lines of a comment": {func(e *Event) { e.Kind = KindIssueComment }, ErrMeasures},
+		"no login":           {func(e *Event) { e.Actor.Login = "" }, ErrLogin},
+		"long login":         {func(e *Event) { e.Actor.Login = strings.Repeat("a", 256) }, ErrLogin},
+		"line break":         {func(e *Event) { e.Actor.Login = "a\nb" }, ErrLogin},
+		"invalid UTF-8":      {func(e *Event) { e.Actor.Login = "a\xff" }, ErrLogin},
+		"escape":             {func(e *Event) { e.Actor.Login = "\x1b[31m" }, ErrLogin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -166,7 +167,7 @@ func TestEventValidate(t *testing.T) {
 	}
 }
 
-func TestIdentities(t *testing.T) {
+func TestIDsAreValidatedAndDistinct(t *testing.T) {
 	t.Parallel()
 	id, err := CommitID("0123456789abcdef0123456789abcdef01234567")
 	require.NoError(t, err)
@@ -186,9 +187,9 @@ func TestIdentities(t *testing.T) {
 	require.NotEqual(t, a.Key(), b.Key())
 }
 
-func TestActors(t *testing.T) {
+func TestActorsOfAppsAndOfNoAccount(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, Bot(1, "renovate"), Bot(1, "renovate[bot]"), "one name comes out")
+	require.Equal(t, Bot(1, "renovate"), Bot(1, "renovate[bot]"), "both become one login")
 	require.True(t, Bot(1, "renovate").IsBot())
 	require.False(t, Actor{Login: "robot"}.IsBot())
 	for _, a := range []Actor{Ghost(), UnlinkedGitAuthor(), UnattributedCommit(), Other()} {
@@ -196,7 +197,7 @@ func TestActors(t *testing.T) {
 	}
 }
 
-func TestEnumerations(t *testing.T) {
+func TestNamesOfKindsAndStreams(t *testing.T) {
 	t.Parallel()
 	for i, k := range Kinds() {
 		require.True(t, k.IsValid())
@@ -207,6 +208,7 @@ func TestEnumerations(t *testing.T) {
 	require.Equal(t, StreamCommits, KindCommit.Stream())
 	require.Equal(t, StreamPulls, KindReviewSubmitted.Stream())
 	require.Equal(t, StreamComments, KindIssueComment.Stream())
-	require.Equal(t, "commits+pulls+comments", EveryStream.String())
+	require.Equal(t, StreamIssues, KindIssueClosed.Stream())
+	require.Equal(t, "commits+pulls+comments+issues", EveryStream.String())
 	require.Equal(t, "unknown", Stream(7).String())
 }

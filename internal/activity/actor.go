@@ -25,9 +25,10 @@ const (
 // maxLoginBytes bounds a login: GitHub's have at most 39 bytes, the name of an App with its suffix has a few more.
 const maxLoginBytes = 255
 
+// botSuffix is how the login of a GitHub App's account ends in REST.
 const botSuffix = "[bot]"
 
-// Actor is the account to which an event is attributed.
+// Actor is the account to which an event is attributed, or one of the stand-ins without an account.
 type Actor struct {
 	// ID is the account's database id; 0 without an account, or when the response has no id.
 	ID int64

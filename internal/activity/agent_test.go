@@ -19,7 +19,7 @@ func TestAgents(t *testing.T) {
 		"GraphQL":                      {Bot(198982749, "copilot-swe-agent"), coding},
 		"commits":                      {Actor{198982749, "Copilot"}, coding},
 		"GraphQL without an id":        {Bot(0, "copilot-swe-agent"), coding},
-		"a login of later":             {Actor{198982749, "something-else"}, coding},
+		"a new login of the same id":   {Actor{198982749, "something-else"}, coding},
 		"the reviewer of reviews":      {Bot(175728472, "copilot-pull-request-reviewer[bot]"), reviewer},
 		"the reviewer of comments":     {Bot(175728472, "Copilot"), reviewer},
 		"the reviewer without an id":   {Bot(0, "copilot-pull-request-reviewer"), reviewer},
@@ -28,7 +28,7 @@ func TestAgents(t *testing.T) {
 		"another App":                  {Bot(7, "copilot-swe-agent"), Bot(7, "copilot-swe-agent")},
 		"an account that is deleted":   {Ghost(), Ghost()},
 		"another App without an id":    {Bot(0, "renovate"), Bot(0, "renovate")},
-		"an author without an address": {UnlinkedGitAuthor(), UnlinkedGitAuthor()},
+		"an author without an account": {UnlinkedGitAuthor(), UnlinkedGitAuthor()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,6 +23,14 @@ func NumberID(n int64) ID {
 	return id
 }
 
+// OccurrenceID returns the ID of an event that may happen to a numbered item several times, such as the closing of an
+// issue. GitHub's APIs have no id of it in common: it is identified by the item and by its time, in whole seconds.
+func OccurrenceID(n int64, at time.Time) ID {
+	id := NumberID(n)
+	binary.BigEndian.PutUint64(id[4:12], uint64(at.Unix())) //nolint:gosec // the bit pattern is the identity
+	return id
+}
+
 // CommitID returns the ID of a commit. sha is the object name in hexadecimal, 40 digits for SHA-1; of a longer name
 // (SHA-256 repositories) the ID has the first 160 bits.
 func CommitID(sha string) (ID, error) {

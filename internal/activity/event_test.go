@@ -21,20 +21,20 @@ func TestEventAtItsLimits(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"every kind has its place": {func(e *Event) { e.Kind, e.Measures = KindIssueComment, Measures{} }, nil},
+		"last kind": {func(e *Event) { e.Kind, e.Measures = NumKinds, Measures{} }, nil},
 		"a kind after the last": {
-			func(e *Event) { e.Kind, e.Measures = KindIssueComment+1, Measures{} },
+			func(e *Event) { e.Kind, e.Measures = NumKinds+1, Measures{} },
 			ErrKind,
 		},
-		"the highest kind there is":   {func(e *Event) { e.Kind = 255 }, ErrKind},
-		"the beginning of time":       {func(e *Event) { e.Time = time.Unix(0, 0) }, nil},
-		"the moment before it":        {func(e *Event) { e.Time = time.Unix(0, -1) }, ErrTime},
+		"largest number of a kind":    {func(e *Event) { e.Kind = 255 }, ErrKind},
+		"first second of 1970":        {func(e *Event) { e.Time = time.Unix(0, 0) }, nil},
+		"before 1970":                 {func(e *Event) { e.Time = time.Unix(0, -1) }, ErrTime},
 		"the last second":             {func(e *Event) { e.Time = last }, nil},
-		"within the last second":      {func(e *Event) { e.Time = last.Add(time.Second - 1) }, nil},
+		"fraction of the last second": {func(e *Event) { e.Time = last.Add(time.Second - 1) }, nil},
 		"the second after":            {func(e *Event) { e.Time = last.Add(time.Second) }, ErrTime},
 		"a time of another zone":      {func(e *Event) { e.Time = noon.In(time.FixedZone("west", -12*3600)) }, nil},
 		"a negative repository":       {func(e *Event) { e.Repo = -1 }, ErrRepo},
-		"the highest lines there are": {func(e *Event) { e.Measures = Lines(1<<32-1, 1<<32-1) }, nil},
+		"largest numbers of lines":    {func(e *Event) { e.Measures = Lines(1<<32-1, 1<<32-1) }, nil},
 		"no lines":                    {func(e *Event) { e.Measures = Lines(0, 0) }, nil},
 		"added lines of a review":     {func(e *Event) { e.Kind = KindReviewSubmitted }, ErrMeasures},
 		"removed lines of a merge": {
@@ -42,7 +42,7 @@ func TestEventAtItsLimits(t *testing.T) {
 			ErrMeasures,
 		},
 		"the longest login": {func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes) }, nil},
-		"a longer one": {
+		"a login one byte too long": {
 			func(e *Event) { e.Actor.Login = strings.Repeat("a", maxLoginBytes+1) },
 			ErrLogin,
 		},
@@ -55,7 +55,7 @@ func TestEventAtItsLimits(t *testing.T) {
 		"a zero width space":        {func(e *Event) { e.Actor.Login = "ada\u200b" }, ErrLogin},
 		"text from right to left":   {func(e *Event) { e.Actor.Login = "ada\u202e" }, ErrLogin},
 		"a zero byte":               {func(e *Event) { e.Actor.Login = "ada\x00" }, ErrLogin},
-		"half a character":          {func(e *Event) { e.Actor.Login = "ada\xc3" }, ErrLogin},
+		"an incomplete character":   {func(e *Event) { e.Actor.Login = "ada\xc3" }, ErrLogin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,8 +70,8 @@ func TestEventAtItsLimits(t *testing.T) {
 	}
 }
 
-// TestErrorsAreFitForALog checks that an error that quotes a response quotes little of it, without control characters.
-func TestErrorsAreFitForALog(t *testing.T) {
+// TestErrorsAreSafeToLog checks that an error that quotes a response quotes little of it, without control characters.
+func TestErrorsAreSafeToLog(t *testing.T) {
 	t.Parallel()
 	hostile := strings.Repeat("\x1b[31m\n", 1000)
 	_, err := CommitID(hostile)
@@ -93,15 +93,15 @@ func TestCommitID(t *testing.T) {
 		name  string
 		taken bool
 	}{
-		"SHA-1":                      {sha1, true},
-		"upper case":                 {strings.ToUpper(sha1), true},
-		"SHA-256":                    {sha1 + strings.Repeat("f", 24), true},
-		"nothing":                    {"", false},
-		"a digit short":              {sha1[:39], false},
-		"abbreviated":                {sha1[:7], false},
-		"a branch of the right size": {strings.Repeat("main", 10), false},
-		"a wrong digit at the end":   {sha1[:39] + "g", false},
-		"a blank":                    {" " + sha1[:39], false},
+		"SHA-1":                          {sha1, true},
+		"upper case":                     {strings.ToUpper(sha1), true},
+		"SHA-256":                        {sha1 + strings.Repeat("f", 24), true},
+		"empty":                          {"", false},
+		"a digit short":                  {sha1[:39], false},
+		"abbreviated":                    {sha1[:7], false},
+		"a branch name of 40 characters": {strings.Repeat("main", 10), false},
+		"a wrong digit at the end":       {sha1[:39] + "g", false},
+		"a blank":                        {" " + sha1[:39], false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +178,8 @@ func TestSpecialActors(t *testing.T) {
 // TestStreams checks that a set has the streams that were added and no others.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments))
+	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues))
+	require.Equal(t, FirstStreams, StreamsOf(StreamCommits, StreamPulls, StreamComments))
 	require.Empty(t, Streams(0).String())
 	for _, s := range AllStreams() {
 		require.True(t, EveryStream.Has(s))
@@ -192,5 +193,15 @@ func TestStreams(t *testing.T) {
 	for _, k := range Kinds() {
 		read[k.Stream()]++
 	}
-	require.Equal(t, map[Stream]int{StreamCommits: 1, StreamPulls: 3, StreamComments: 1}, read)
+	require.Equal(t, map[Stream]int{StreamCommits: 1, StreamPulls: 3, StreamComments: 1, StreamIssues: 2}, read)
+}
+
+// TestOccurrenceID checks that the number, the second and nothing below it distinguish occurrences.
+func TestOccurrenceID(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+	require.Equal(t, OccurrenceID(7, at), OccurrenceID(7, at.Add(time.Second-1).In(time.FixedZone("", 3600))))
+	require.NotEqual(t, OccurrenceID(7, at), OccurrenceID(7, at.Add(time.Second)))
+	require.NotEqual(t, OccurrenceID(7, at), OccurrenceID(8, at))
+	require.NotEqual(t, NumberID(7), OccurrenceID(7, at))
 }

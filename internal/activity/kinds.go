@@ -16,12 +16,14 @@ const (
 	KindPullRequestMerged
 	KindReviewSubmitted
 	KindIssueComment
+	KindIssueOpened
+	KindIssueClosed
 )
 
 // The sizes of the table below, which a test compares with it.
 const (
 	// NumKinds is the number of kinds. Arrays over kinds are indexed by Kind.Index.
-	NumKinds = 5
+	NumKinds = 7
 	// NumMeasures is the number of measures of all kinds together.
 	NumMeasures = 2
 	// MaxMeasures is the largest number of measures that a kind has.
@@ -38,18 +40,20 @@ const (
 var kindSpecs = [NumKinds]KindSpec{
 	KindCommit - 1: {
 		Name: "commit", Stream: StreamCommits, Attribution: AttributedToAuthor,
-		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.commits_24h", TotalMetric: "gh.activity.commits"},
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.commits_24h", TotalMetric: "gh.activity.commits",
+		},
 		Measures: []MeasureSpec{
 			CommitAdditions: {
 				Name: "additions", Optional: true,
-				Sum: Sum{
+				SumMetrics: SumMetrics{
 					Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly",
 					TotalMetric: "gh.activity.loc_added",
 				},
 			},
 			CommitDeletions: {
 				Name: "deletions", Optional: true,
-				Sum: Sum{
+				SumMetrics: SumMetrics{
 					Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly",
 					TotalMetric: "gh.activity.loc_removed",
 				},
@@ -58,23 +62,39 @@ var kindSpecs = [NumKinds]KindSpec{
 	},
 	KindPullRequestOpened - 1: {
 		Name: "pull_request_opened", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.prs_opened_24h", TotalMetric: "gh.activity.prs_opened"},
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.prs_opened_24h", TotalMetric: "gh.activity.prs_opened",
+		},
 	},
 	KindPullRequestMerged - 1: {
 		Name: "pull_request_merged", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		Count: Sum{Span: SpanDay, WindowMetric: "gh.activity.prs_merged_24h", TotalMetric: "gh.activity.prs_merged"},
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.prs_merged_24h", TotalMetric: "gh.activity.prs_merged",
+		},
 	},
 	KindReviewSubmitted - 1: {
 		Name: "review_submitted", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		Count: Sum{
+		CountMetrics: SumMetrics{
 			Span: SpanDay, WindowMetric: "gh.activity.reviews_submitted_24h",
 			TotalMetric: "gh.activity.reviews_submitted",
 		},
 	},
 	KindIssueComment - 1: {
-		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor,
-		Count: Sum{
+		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor, CanVanish: true,
+		CountMetrics: SumMetrics{
 			Span: SpanDay, WindowMetric: "gh.activity.issue_comments_24h", TotalMetric: "gh.activity.issue_comments",
+		},
+	},
+	KindIssueOpened - 1: {
+		Name: "issue_opened", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.issues_opened_24h", TotalMetric: "gh.activity.issues_opened",
+		},
+	},
+	KindIssueClosed - 1: {
+		Name: "issue_closed", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
+		CountMetrics: SumMetrics{
+			Span: SpanDay, WindowMetric: "gh.activity.issues_closed_24h", TotalMetric: "gh.activity.issues_closed",
 		},
 	},
 }
@@ -87,8 +107,11 @@ type KindSpec struct {
 	Stream Stream
 	// Attribution says whose Event.Actor is.
 	Attribution Attribution
-	// Count are the metrics of the number of events.
-	Count Sum
+	// CanVanish says that GitHub can delete the event, or transfer it to another repository, without a trace in the
+	// listing of its stream: reconciliation compares what is recorded with what the listing has.
+	CanVanish bool
+	// CountMetrics names the metrics of the number of events.
+	CountMetrics SumMetrics
 	// Measures are the measures of an event. Their order is stored: a new one is appended.
 	Measures []MeasureSpec
 }
@@ -99,17 +122,18 @@ type MeasureSpec struct {
 	Name string
 	// Optional says that events may be recorded without it, because it is read apart from them.
 	Optional bool
-	// Sum are the metrics of the measure's sum.
-	Sum Sum
+	// SumMetrics names the metrics of the sum of the measure over events.
+	SumMetrics SumMetrics
 }
 
-// Sum names the two metrics of a sum over events: over the last window of Span, and since the ledger started.
-type Sum struct {
+// SumMetrics names the two metrics of a sum over events: WindowMetric is over the last window of Span, TotalMetric over
+// all time since the ledger started.
+type SumMetrics struct {
 	Span                      Span
 	WindowMetric, TotalMetric string
 }
 
-// Span is the length of a window.
+// Span is the length of the window that a metric covers.
 type Span uint8
 
 // The spans.
@@ -124,7 +148,7 @@ type Attribution uint8
 // The attributions.
 const (
 	// AttributedToAuthor is of an event whose actor is its author: the commit's, the pull request's for both opened and
-	// merged, the reviewer, the commenter.
+	// merged, the reviewer, the commenter, the issue's for both opened and closed.
 	AttributedToAuthor Attribution = iota
 )
 

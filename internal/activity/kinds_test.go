@@ -14,10 +14,11 @@ func TestKindTable(t *testing.T) {
 	t.Parallel()
 	stored := map[Kind]string{
 		1: "commit", 2: "pull_request_opened", 3: "pull_request_merged", 4: "review_submitted", 5: "issue_comment",
+		6: "issue_opened", 7: "issue_closed",
 	}
 	require.Len(t, Kinds(), len(stored))
 	names, metrics, measures := make(map[string]bool), make(map[string]bool), 0
-	addSum := func(s Sum) {
+	addSum := func(s SumMetrics) {
 		for _, metric := range []string{s.WindowMetric, s.TotalMetric} {
 			require.NotEmpty(t, metric)
 			require.False(t, metrics[metric], metric)
@@ -31,12 +32,12 @@ func TestKindTable(t *testing.T) {
 		require.True(t, EveryStream.Has(spec.Stream))
 		require.False(t, names[spec.Name])
 		names[spec.Name] = true
-		addSum(spec.Count)
+		addSum(spec.CountMetrics)
 		require.LessOrEqual(t, len(spec.Measures), MaxMeasures)
 		measures += len(spec.Measures)
 		for _, m := range spec.Measures {
 			require.NotEmpty(t, m.Name)
-			addSum(m.Sum)
+			addSum(m.SumMetrics)
 		}
 	}
 	require.Equal(t, NumMeasures, measures)
@@ -44,6 +45,7 @@ func TestKindTable(t *testing.T) {
 	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
 	for i, s := range AllStreams() {
 		require.Equal(t, Stream(i), s)
-		require.Equal(t, []string{"commits", "pulls", "comments"}[i], s.String(), "a stored value keeps its meaning")
+		require.Equal(t, []string{"commits", "pulls", "comments", "issues"}[i], s.String(),
+			"a stored value keeps its meaning")
 	}
 }

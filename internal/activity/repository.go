@@ -84,7 +84,7 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 		return now.Number != then.Number || !now.UpdatedAt.Equal(then.UpdatedAt) || now.UpdatedAt.After(unsettled)
 	}
 	changed := EveryStream
-	if s.Streams.Has(StreamCommits) && older.Streams.Has(StreamCommits) && !s.haveCommitsChanged(older, unsettled) {
+	if s.Streams.Has(StreamCommits) && older.Streams.Has(StreamCommits) && !s.mayCommitsHaveChanged(older, unsettled) {
 		changed = changed.Without(StreamCommits)
 	}
 	if s.Streams.Has(StreamPulls) && older.Streams.Has(StreamPulls) && !isNewer(s.Pulls, older.Pulls) {
@@ -93,6 +93,9 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 	if s.Streams.Has(StreamComments) && older.Streams.Has(StreamComments) &&
 		!isNewer(s.Pulls, older.Pulls) && !isNewer(s.Issues, older.Issues) {
 		changed = changed.Without(StreamComments)
+	}
+	if s.Streams.Has(StreamIssues) && older.Streams.Has(StreamIssues) && !isNewer(s.Issues, older.Issues) {
+		changed = changed.Without(StreamIssues)
 	}
 	if s.Archived && older.Archived {
 		changed &= s.Streams // an archived repository does not change in the streams without a signal either
@@ -112,12 +115,16 @@ func (s *Signals) QuietStreams(since time.Time) Streams {
 	if s.Streams.Has(StreamComments) && s.Pulls.isQuietSince(since) && s.Issues.isQuietSince(since) {
 		quiet = quiet.With(StreamComments)
 	}
+	if s.Streams.Has(StreamIssues) && s.Issues.isQuietSince(since) {
+		quiet = quiet.With(StreamIssues)
+	}
 	return quiet
 }
 
-// haveCommitsChanged compares the heads, or the push times and branches if discovery did not read the head. A push
-// after the commits were last read counts as a change.
-func (s *Signals) haveCommitsChanged(older *Signals, unsettled time.Time) bool {
+// mayCommitsHaveChanged reports whether the default branch may have changed since the older signals. It compares the
+// heads, or the push times and branches if discovery did not read the head. A push after unsettled, or after the
+// commits were last read, counts as a change.
+func (s *Signals) mayCommitsHaveChanged(older *Signals, unsettled time.Time) bool {
 	if s.Head != "" {
 		return s.Head != older.Head
 	}

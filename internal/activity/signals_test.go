@@ -11,9 +11,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSignalsSettle checks that an update within the settle time before it was observed counts as changed, to the
-// nanosecond; heads are exact.
-func TestSignalsSettle(t *testing.T) {
+// TestUnsettledSignalsCountAsChanged checks that an update within the settle time before it was observed counts as
+// changed, to the nanosecond; heads need no settle time.
+func TestUnsettledSignalsCountAsChanged(t *testing.T) {
 	t.Parallel()
 	const settle = 30 * time.Second
 	border := noon.Add(-settle)
@@ -39,11 +39,13 @@ func TestSignalsSettle(t *testing.T) {
 			signals(border, border.Add(1), border),
 			StreamsOf(StreamPulls, StreamComments),
 		},
-		"issue right after the border":   {signals(border, border, border.Add(1)), StreamsOf(StreamComments)},
-		"dated after the moment seen":    {signals(old, old, noon.Add(time.Hour)), StreamsOf(StreamComments)},
-		"nothing there yet":              {Signals{Streams: EveryStream}, 0},
-		"times in another zone":          {signals(old.In(time.FixedZone("east", 3600)), old, old), 0},
-		"a head, and a push just before": {Signals{Streams: EveryStream, Head: "a", PushedAt: noon}, 0},
+		"issue right after the border": {signals(border, border, border.Add(1)), StreamsOf(StreamComments,
+			StreamIssues)},
+		"dated after the observation": {signals(old, old, noon.Add(time.Hour)), StreamsOf(StreamComments,
+			StreamIssues)},
+		"no push, pull request or issue yet": {Signals{Streams: EveryStream}, 0},
+		"times in another zone":              {signals(old.In(time.FixedZone("east", 3600)), old, old), 0},
+		"a head, and a push just before":     {Signals{Streams: EveryStream, Head: "a", PushedAt: noon}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,14 +82,14 @@ func TestSignalsOfEmptyLists(t *testing.T) {
 		"first issue": {
 			empty,
 			Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
-			StreamsOf(StreamComments),
+			StreamsOf(StreamComments, StreamIssues),
 		},
 		"last issue gone": {
 			Signals{Streams: EveryStream, Issues: LatestUpdate{1, old}},
 			empty,
-			StreamsOf(StreamComments),
+			StreamsOf(StreamComments, StreamIssues),
 		},
-		"an older one is the newest now": {
+		"an older one is the newest after a deletion": {
 			Signals{Streams: EveryStream, Pulls: LatestUpdate{2, old}},
 			Signals{Streams: EveryStream, Pulls: LatestUpdate{1, old.Add(-time.Hour)}},
 			StreamsOf(StreamPulls, StreamComments),
@@ -100,8 +102,8 @@ func TestSignalsOfEmptyLists(t *testing.T) {
 	}
 }
 
-// TestSignalsNotKnown checks that a stream without a signal on one side counts as changed, and only that one.
-func TestSignalsNotKnown(t *testing.T) {
+// TestStreamsWithoutASignal checks that a stream without a signal on one side counts as changed, and only that one.
+func TestStreamsWithoutASignal(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		streams := rapid.Map(rapid.IntRange(0, int(EveryStream)), func(n int) Streams { return Streams(n) })

@@ -16,14 +16,15 @@ const (
 	StreamCommits  Stream = iota // commits of the default branch, with their lines
 	StreamPulls                  // pull requests with their reviews
 	StreamComments               // conversation comments of issues and pull requests
+	StreamIssues                 // issues with their closings, without pull requests
 )
 
-// NumStreams is the number of streams. Arrays over streams are indexed by the stream itself.
-const NumStreams = 3
+// NumStreams is the number of streams. Arrays over streams are indexed by the Stream itself.
+const NumStreams = 4
 
 // AllStreams returns every stream, in the order of their values.
 func AllStreams() [NumStreams]Stream {
-	return [NumStreams]Stream{StreamCommits, StreamPulls, StreamComments}
+	return [NumStreams]Stream{StreamCommits, StreamPulls, StreamComments, StreamIssues}
 }
 
 // String returns the stream's name in logs, in stored keys and in the messages of jobs.
@@ -35,12 +36,14 @@ func (s Stream) String() string {
 		return "pulls"
 	case StreamComments:
 		return "comments"
+	case StreamIssues:
+		return "issues"
 	default:
 		return "unknown"
 	}
 }
 
-// Streams is a set of streams.
+// Streams is a set of streams, a bit for each.
 type Streams uint8
 
 // StreamsOf returns the set of the given streams.
@@ -54,6 +57,9 @@ func StreamsOf(streams ...Stream) Streams {
 
 // EveryStream is the set of all streams.
 const EveryStream Streams = 1<<NumStreams - 1
+
+// FirstStreams are the streams of ledgers that do not record which streams their repositories have.
+const FirstStreams Streams = 1<<StreamCommits | 1<<StreamPulls | 1<<StreamComments
 
 // Has reports whether s is in the set.
 func (set Streams) Has(s Stream) bool { return set&(1<<s) != 0 }

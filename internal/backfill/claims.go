@@ -42,7 +42,8 @@ type Claim struct {
 	// again.
 	Retrying     bool `json:"open,omitempty"`
 	DeadLettered bool `json:"dead,omitempty"`
-	// LostBefore is how many jobs in a row for the window the queue confirmed before this one and never delivered.
+	// LostBefore is the number of jobs in a row for the window that the queue confirmed before this one and never
+	// delivered.
 	LostBefore int `json:"lost,omitempty"`
 }
 
@@ -68,6 +69,15 @@ func newClaim(j *Job) Claim {
 		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, Start: j.Window.Start, End: j.Window.End,
 		PublishedAt: j.CreatedAt, RefreshedAt: j.CreatedAt, Retrying: j.Attempt > 1,
 	}
+}
+
+// claimsByRepo groups claims by the id of their repository.
+func claimsByRepo(claims []Claim) map[int64][]Claim {
+	m := make(map[int64][]Claim)
+	for i := range claims {
+		m[claims[i].RepoID] = append(m[claims[i].RepoID], claims[i])
+	}
+	return m
 }
 
 // Claims stores the claims of all replicas, at least as long as the queue stores the jobs. A claim that is lost costs

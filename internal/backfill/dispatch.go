@@ -71,7 +71,8 @@ type streamKey struct {
 	stream activity.Stream
 }
 
-// miss is why a pass did not read a stream. It is uncounted until Dispatch has seen whether a job is in progress.
+// miss is the reason why a pass did not read a stream. It is uncounted until Dispatch has found out whether a job is in
+// progress.
 type miss struct {
 	reason      Reason
 	isUncounted bool
@@ -98,14 +99,14 @@ func (d *Dispatcher) RecordMiss(repo int64, s activity.Stream, reason Reason) {
 	d.misses[streamKey{repo, s}] = &miss{reason: reason, isUncounted: true}
 }
 
-// DispatchResult is what one call of Dispatch did.
+// DispatchResult has the numbers of one call of Dispatch.
 type DispatchResult struct {
 	// Published is the number of jobs that the queue confirmed, InProgress of those that had been published before,
 	// Deferred of those that the caps hold back.
 	Published, InProgress, Deferred int
-	// RetryAt is when the caps admit deferred jobs; zero when none was deferred.
+	// RetryAt is the time at which the caps admit deferred jobs; zero when none was deferred.
 	RetryAt time.Time
-	// Oldest is when the oldest job in progress was published; zero when there is none.
+	// Oldest is the publishing time of the oldest job in progress; zero when there is none.
 	Oldest time.Time
 	// RepeatedlyLost is the number of windows whose jobs the queue confirmed and did not deliver, RepeatedLossThreshold
 	// times or more in a row.
@@ -127,13 +128,8 @@ func (d *Dispatcher) Dispatch(
 		return result, fmt.Errorf("list the claims: %w", err)
 	}
 	live, stale := d.updateLost(cov, all, &depth)
-	result.InProgress, result.Oldest, result.RepeatedlyLost = len(
-		live,
-	), oldestPublished(
-		live,
-	), countRepeatedlyLost(
-		live,
-	)
+	result.InProgress, result.Oldest = len(live), oldestPublished(live)
+	result.RepeatedlyLost = countRepeatedlyLost(live)
 	p := planner{
 		org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy,
 		reasonFor: d.reasonFor,
@@ -169,6 +165,7 @@ func (d *Dispatcher) updateLost(cov *ledger.Coverage, all []Claim, depth *Depth)
 	return live, stale
 }
 
+// claimIDs returns the ids of claims.
 func claimIDs(claims []Claim) []string {
 	ids := make([]string, len(claims))
 	for i := range claims {
@@ -177,14 +174,7 @@ func claimIDs(claims []Claim) []string {
 	return ids
 }
 
-func claimsByRepo(claims []Claim) map[int64][]Claim {
-	m := make(map[int64][]Claim)
-	for i := range claims {
-		m[claims[i].RepoID] = append(m[claims[i].RepoID], claims[i])
-	}
-	return m
-}
-
+// oldestPublished returns when the oldest job in progress was published; zero when there is none.
 func oldestPublished(claims []Claim) time.Time {
 	var first time.Time
 	for i := range claims {
@@ -311,6 +301,7 @@ func (d *Dispatcher) publishBatch(ctx context.Context, jobs []Job, lost map[int6
 	return claims[:confirmed], fmt.Errorf("publish jobs: %w", err)
 }
 
+// countEnqueued counts published jobs by reason, and their times for the rate cap.
 func (d *Dispatcher) countEnqueued(jobs []Job, now time.Time) {
 	reasons := make(map[Reason]int)
 	for i := range jobs {

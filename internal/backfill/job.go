@@ -28,7 +28,7 @@ const (
 	maxAttempt = 10_000
 )
 
-// Reason is why a window is a gap. Its text is a label of metrics and stands in messages.
+// Reason is the reason why a window is a gap. Its text is a label of metrics and part of messages.
 type Reason string
 
 // The reasons. A job of ReasonOperator is read even where the coverage has no gap.
@@ -57,7 +57,7 @@ type Job struct {
 	Reason    Reason
 	// Attempt counts from 1. A delivery that was deferred does not count.
 	Attempt int
-	// Returns is how often in a row the job was returned by consumers that do not have its organization. It is no part
+	// Returns is the number of times in a row that consumers without its organization returned the job. It is no part
 	// of the encoded job: the queue carries it beside the message.
 	Returns int
 	// CreatedAt is the time at which the job was first published.

@@ -129,6 +129,7 @@ func (l lostJobs) dropPublished(claims []Claim) {
 	}
 }
 
+// byRepo returns the claims of lost jobs by the id of their repository.
 func (l lostJobs) byRepo() map[int64][]Claim {
 	m := make(map[int64][]Claim)
 	for id := range l {

@@ -48,14 +48,14 @@ func (e *UnknownOrgError) Error() string {
 }
 
 const (
-	// MaxReturns is how often in a row a job returns to its queue before it is dead-lettered: where no other deployment
+	// MaxReturns is the number of returns in a row after which a job is dead-lettered: where no other deployment
 	// consumes the queue it would circulate for ever.
 	MaxReturns = 30
-	// returnsPerDelay is how many returns in a row use the same delay.
+	// returnsPerDelay is the number of returns in a row with the same delay.
 	returnsPerDelay = 5
 )
 
-// OutcomeKind is one of the three things that become of a delivered job.
+// OutcomeKind is one of the three results of a delivery.
 type OutcomeKind uint8
 
 // The kinds. The zero value is none of them.
@@ -66,7 +66,7 @@ const (
 	OutcomeDeadLetter             // moved to the dead letters, which only an operator delivers again
 )
 
-// Outcome is what becomes of a delivered job.
+// Outcome is the result of a delivery: what the queue does with the job.
 type Outcome struct {
 	Kind OutcomeKind
 	// Attempt is the number of the next delivery's attempt, and Delay the wait before it, which is one of the policy's
@@ -83,7 +83,7 @@ type RetryPolicy struct {
 	// Delays are the waits after the first, the second and every further failed attempt; the last one applies to all
 	// that follow. At least one, ascending.
 	Delays []time.Duration
-	// MaxAttempts is how often a job may fail before it is dead-lettered.
+	// MaxAttempts is the number of failed attempts after which a job is dead-lettered.
 	MaxAttempts int
 }
 

@@ -45,6 +45,7 @@ func (p *planner) planJobs(cov *ledger.Coverage) []Job {
 	return jobs
 }
 
+// planRepo appends the jobs for the unclaimed gaps of a repository.
 func (p *planner) planRepo(jobs []Job, r *ledger.RepoCoverage) []Job {
 	first := len(jobs)
 	busy := p.busyStreams(r.ID)

@@ -7,13 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// Result is how a delivery ended. Its text is a label of a metric.
+// Result is the end of a job. Its text is a label of a metric.
 type Result string
 
 // The results. A job that was deferred has none.
@@ -36,10 +38,8 @@ type Reader interface {
 
 // WorkerSettings configure a Worker.
 type WorkerSettings struct {
-	// ReaderOf returns the reader of an organization; nil when the organization is not configured here.
-	ReaderOf func(org string) Reader
-	Claims   Claims
-	Retries  RetryPolicy
+	Claims  Claims
+	Retries RetryPolicy
 	// MaxAge is the age at which a job expires.
 	MaxAge time.Duration
 	// HeartbeatInterval is the time between two refreshes of the claim of a job that is being read.
@@ -51,21 +51,28 @@ type WorkerSettings struct {
 	DeadLetter zap.Field
 }
 
-// Worker works on jobs. It is safe for concurrent use: Handle runs several jobs at a time.
-type Worker struct{ settings WorkerSettings }
+// Worker works on jobs. Handle is safe for concurrent use: it runs several jobs at a time.
+type Worker struct {
+	settings WorkerSettings
+	readers  map[string]Reader // by organization, in lower case
+	foreign  foreignOrgs
+}
 
-// NewWorker returns a worker.
+// NewWorker returns a worker without readers.
 func NewWorker(settings WorkerSettings) *Worker {
 	if settings.DeadLetter.Type == zapcore.UnknownType {
 		settings.DeadLetter = zap.Skip()
 	}
-	return &Worker{settings: settings}
+	return &Worker{settings: settings, readers: make(map[string]Reader)}
 }
+
+// AddReader adds the reader of an organization. It must not be called once Handle was.
+func (w *Worker) AddReader(org string, reader Reader) { w.readers[strings.ToLower(org)] = reader }
 
 // Handle reads one job and keeps its claim fresh meanwhile. It is the Handler of a queue. When ctx ends first it
 // returns the cause of ctx, and the queue delivers the job again.
 func (w *Worker) Handle(ctx context.Context, job Job) error {
-	reader := w.settings.ReaderOf(job.Org)
+	reader := w.readers[strings.ToLower(job.Org)]
 	if reader == nil {
 		return w.returnUnknownOrg(&job)
 	}
@@ -89,8 +96,14 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 	}
 }
 
-// returnUnknownOrg returns a job of an organization that is not configured here to the queue, until it is too old.
+// returnUnknownOrg returns a job of an organization without a reader to the queue, until the job is too old. It logs
+// the first job of each of those organizations.
 func (w *Worker) returnUnknownOrg(job *Job) error {
+	if w.foreign.shouldLog(strings.ToLower(job.Org)) {
+		w.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
+			"is not configured here. Its jobs are returned to the queue, and dead-lettered when no deployment "+
+			"consumes them.", zap.String("org", job.Org))
+	}
 	err := &UnknownOrgError{Org: job.Org}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		return Discard(fmt.Errorf("%w, and no other deployment took the job within backfill::max_message_age", err))
@@ -185,4 +198,28 @@ func (w *Worker) startHeartbeat(ctx context.Context, job *Job) (stop func()) {
 		}
 	}()
 	return func() { cancel(); <-stopped }
+}
+
+// maxForeign bounds the organizations of other deployments that are logged.
+const maxForeign = 100
+
+// foreignOrgs has the organizations of other deployments of which a job was delivered here and logged. The zero value
+// has none. It is safe for concurrent use.
+type foreignOrgs struct {
+	mu     sync.Mutex
+	logged map[string]bool // in lower case
+}
+
+// shouldLog reports whether an organization is to be logged: once, and maxForeign organizations at most.
+func (f *foreignOrgs) shouldLog(org string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.logged[org] || len(f.logged) >= maxForeign {
+		return false
+	}
+	if f.logged == nil {
+		f.logged = make(map[string]bool)
+	}
+	f.logged[org] = true
+	return true
 }

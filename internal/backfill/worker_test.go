@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/memqueue"
@@ -40,13 +41,7 @@ func (r *scriptedReader) RecordResult(_ context.Context, result backfill.Result)
 }
 
 func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) *backfill.Worker {
-	return backfill.NewWorker(backfill.WorkerSettings{
-		ReaderOf: func(org string) backfill.Reader {
-			if org == "acme" {
-				return r
-			}
-			return nil
-		},
+	w := backfill.NewWorker(backfill.WorkerSettings{
 		Claims:            claims,
 		Retries:           retryPolicy,
 		MaxAge:            24 * time.Hour,
@@ -54,6 +49,8 @@ func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) 
 		Now:               now,
 		Logger:            zap.NewNop(),
 	})
+	w.AddReader("acme", r)
+	return w
 }
 
 func TestWorker(t *testing.T) {
@@ -244,4 +241,22 @@ func TestReturnDelaysOfTwoJobsDiffer(t *testing.T) {
 		}
 		require.GreaterOrEqual(t, differ, 3, "jobs %d that return together are delivered again at different times", i)
 	}
+}
+
+// TestUnknownOrganization: its jobs return to the queue, and it is logged once, whatever the case of its name.
+func TestUnknownOrganization(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	w := backfill.NewWorker(backfill.WorkerSettings{
+		Claims: &backfill.LocalClaims{}, Retries: retryPolicy, MaxAge: time.Hour, HeartbeatInterval: time.Minute,
+		Now: func() time.Time { return now }, Logger: zap.New(core),
+	})
+	w.AddReader("Acme", &scriptedReader{read: func(context.Context, backfill.Job) (bool, error) { return true, nil }})
+	require.NoError(t, w.Handle(t.Context(), backfill.Job{Org: "aCME", CreatedAt: now}))
+	for _, org := range []string{"other", "OTHER", "other"} {
+		err := w.Handle(t.Context(), backfill.Job{Org: org, CreatedAt: now})
+		require.ErrorAs(t, err, new(*backfill.UnknownOrgError))
+	}
+	require.Equal(t, 1, logs.FilterMessageSnippet("Another deployment shares this queue").Len())
 }

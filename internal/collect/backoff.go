@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // A stream that GitHub forbids or does not find is requested ever more rarely: a repository that the credential may not
@@ -25,6 +25,7 @@ const maxUnavailableDelay = 30 * time.Minute
 // streamBackoffs has, for each stream of a repository that could not be read, when it may be requested again. It is
 // safe for concurrent use.
 type streamBackoffs struct {
+	// firstDelay and maxDelay are those of refused streams.
 	firstDelay, maxDelay time.Duration
 	// interval is the time between two passes, the first delay of an unavailable stream; with 0 every pass requests it.
 	interval time.Duration
@@ -33,6 +34,8 @@ type streamBackoffs struct {
 	states map[RepoStream]backoffState
 }
 
+// backoffState is the backoff of one stream: it may be requested again at until, which is delay after its last failure
+// err. until and delay are zero after a first failure.
 type backoffState struct {
 	until time.Time
 	delay time.Duration
@@ -42,6 +45,7 @@ type backoffState struct {
 	unavailable bool
 }
 
+// newStreamBackoffs returns backoffs without a failure. first and last are the delays of refused streams.
 func newStreamBackoffs(first, last, interval time.Duration) *streamBackoffs {
 	return &streamBackoffs{
 		firstDelay: first, maxDelay: last, interval: interval, states: make(map[RepoStream]backoffState),
@@ -50,13 +54,13 @@ func newStreamBackoffs(first, last, interval time.Duration) *streamBackoffs {
 
 // isRefused reports whether GitHub will answer the same if the request is repeated at once.
 func isRefused(err error) bool {
-	var forbidden *github.ForbiddenError
-	var missing *github.NotFoundError
+	var forbidden *transport.ForbiddenError
+	var missing *transport.NotFoundError
 	return errors.As(err, &forbidden) || errors.As(err, &missing)
 }
 
 // isUnavailable reports whether GitHub gave no usable response.
-func isUnavailable(err error) bool { return errors.As(err, new(*github.UnavailableError)) }
+func isUnavailable(err error) bool { return errors.As(err, new(*transport.UnavailableError)) }
 
 // recordRefused records that GitHub refused a stream. The second refusal in a row starts the delay, further ones double
 // it.
@@ -70,6 +74,7 @@ func (r *streamBackoffs) recordUnavailable(repo int64, s activity.Stream, err er
 	r.add(RepoStream{repo, s}, err, now, true, min(r.interval, maxUnavailableDelay), maxUnavailableDelay)
 }
 
+// add records a failure of a kind. first and last bound the delay, which the second failure in a row starts.
 func (r *streamBackoffs) add(key RepoStream, err error, now time.Time, unavailable bool, first, last time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

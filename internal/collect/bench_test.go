@@ -10,14 +10,11 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +25,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
@@ -65,19 +64,19 @@ func (c *clock) set(now time.Time) {
 	}
 }
 
-// recorded is a store that counts its commits.
-type recorded struct {
+// countingStore is a store in memory that counts its commits.
+type countingStore struct {
 	*memstore.Store
 
 	mu      sync.Mutex
 	commits int
 }
 
-func newRecorded() *recorded {
-	return &recorded{Store: memstore.New(memstore.Settings{})}
+func newCountingStore() *countingStore {
+	return &countingStore{Store: memstore.New(memstore.Settings{})}
 }
 
-func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+func (r *countingStore) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
 	receipt, err := r.Store.Commit(ctx, fence, b)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,76 +84,38 @@ func (r *recorded) Commit(ctx context.Context, fence uint64, b ledger.Batch) (le
 	return receipt, err
 }
 
-// bench is a collector between a scriptable GitHub and a store in memory, with a clock for all of them.
+// bench is a collector between a scripted GitHub and a store in memory, with one clock for all of them.
 type bench struct {
 	t         *testing.T
 	clock     *clock
 	server    *githubtest.Server
-	store     *recorded
-	view      *ledger.View
+	store     *countingStore
+	view      *ledgerview.View
 	tallies   *Tallies
 	collector *Collector
 }
 
 var noon = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
-// patience is how long an in-process server may think: only one with a fault that hangs needs that long.
-const patience = 3 * time.Millisecond
-
-// inProcess sends requests to a handler without a network, in no time.
-type inProcess struct{ handler http.Handler }
-
-// RoundTrip implements http.RoundTripper. A handler that waits for its client to go away is a time-out.
-func (p inProcess) RoundTrip(r *http.Request) (response *http.Response, err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	recorder := httptest.NewRecorder()
-	aborted := serve(p.handler, recorder, r.WithContext(ctx))
-	switch response = recorder.Result(); {
-	case aborted && recorder.Body.Len() == 0 && ctx.Err() != nil:
-		return nil, ctx.Err()
-	case aborted && recorder.Body.Len() == 0:
-		return nil, syscall.ECONNRESET
-	case aborted:
-		response.Body = io.NopCloser(io.MultiReader(recorder.Body, failing{io.ErrUnexpectedEOF}))
-	case response.ContentLength > int64(recorder.Body.Len()) && ctx.Err() != nil:
-		response.Body = io.NopCloser(io.MultiReader(recorder.Body, failing{ctx.Err()}))
-	}
-	return response, nil
+// handlerTransport returns a transport that calls the handler of a server without a network.
+func handlerTransport(server *githubtest.Server) githubtest.InProcess {
+	return githubtest.InProcess{Handler: server, Patience: time.Second}
 }
 
-// serve reports whether the handler has ended the connection.
-func serve(handler http.Handler, w http.ResponseWriter, r *http.Request) (aborted bool) {
-	defer func() {
-		p := recover()
-		if p != nil && p != any(http.ErrAbortHandler) {
-			panic(p)
-		}
-		aborted = p != nil
-	}()
-	handler.ServeHTTP(w, r)
-	return false
-}
-
-// failing is a body that ends in an error.
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-// inProcessBench is a bench without a network, whose client has so many attempts. The settings of its server and its
-// client may be changed.
-func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
-	change ...func(*githubtest.Settings, *github.Settings, *Settings),
+// newInProcessBench returns a bench without a network, whose client makes maxAttempts attempts. change may change the
+// settings of its server, its client and its collector.
+func newInProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
+	change ...func(*githubtest.Settings, *transport.Settings, *Settings),
 ) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
+	b := &bench{t: t, clock: newClock(noon), store: newCountingStore(), tallies: &Tallies{}}
 	server := githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
 		Limits: githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000},
 	}
-	client := github.Settings{
-		Endpoint: "http://api.github.example", API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
-		Retry: github.RetrySettings{
+	client := transport.Settings{
+		Endpoint: "http://api.github.example", Credential: transport.TokenCredential(githubtest.DefaultToken),
+		Retry: transport.RetrySettings{
 			MaxAttempts: maxAttempts, InitialInterval: 20 * time.Microsecond, MaxInterval: 100 * time.Microsecond,
 		},
 		RateLimit: budget.Policy{
@@ -164,7 +125,8 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 		Sleep: func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	}
 	settings := Settings{
-		Org: data.Org.Login, Store: b.store, Filter: allRepositories(t), Concurrency: 4, Lookback: 336 * time.Hour,
+		Org: data.Org.Login, Store: b.store, Filter: allRepositoriesFilter(t), Concurrency: 4,
+		Lookback:        336 * time.Hour,
 		BackfillEnabled: true, Now: b.clock.Now,
 	}
 	for _, f := range change {
@@ -172,9 +134,10 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	}
 	b.server = githubtest.NewServer(server)
 	t.Cleanup(b.server.Close)
-	client.HTTP = &http.Client{Transport: inProcess{b.server}}
-	source, err := github.New(client)
+	client.HTTP = &http.Client{Transport: handlerTransport(b.server)}
+	requests, err := transport.New(client)
 	require.NoError(t, err)
+	source := github.New(requests, github.Settings{API: api})
 	if settings.Source == nil {
 		settings.Source = source
 	}
@@ -182,12 +145,13 @@ func inProcessBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	return b
 }
 
-// maxAttempts is how often a request is sent before its failure counts.
+// maxAttempts is the number of attempts of a request.
 const maxAttempts = 3
 
+// newBench returns a bench with a server on a loopback port. change may change the settings of its collector.
 func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*Settings)) *bench {
 	t.Helper()
-	b := &bench{t: t, clock: newClock(noon), store: newRecorded(), tallies: &Tallies{}}
+	b := &bench{t: t, clock: newClock(noon), store: newCountingStore(), tallies: &Tallies{}}
 	b.server = githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: b.clock.Now,
 		Credentials: []githubtest.Credential{
@@ -195,25 +159,26 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		},
 	})
 	settings := Settings{
-		Org: data.Org.Login, Source: b.client(api), Store: b.store, Filter: allRepositories(t), Concurrency: 4,
+		Org: data.Org.Login, Source: b.newClient(api), Store: b.store, Filter: allRepositoriesFilter(t), Concurrency: 4,
 		Lookback: 336 * time.Hour, Now: b.clock.Now,
 	}
 	for _, f := range change {
 		f(&settings)
 	}
 	b.collector = New(settings, b.tallies)
-	b.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	b.view = ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	return b
 }
 
-func (b *bench) client(api github.API, tokens ...string) *github.Client {
+// newClient returns a client of the bench's server that makes two attempts.
+func (b *bench) newClient(api github.API, tokens ...string) *github.Client {
 	b.t.Helper()
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	b.t.Cleanup(transport.CloseIdleConnections)
-	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: transport}, Endpoint: b.server.URL, API: api,
-		Credential: github.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: 5 * time.Second,
-		Retry: github.RetrySettings{
+	roundTripper := http.DefaultTransport.(*http.Transport).Clone()
+	b.t.Cleanup(roundTripper.CloseIdleConnections)
+	requests, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: roundTripper}, Endpoint: b.server.URL,
+		Credential: transport.TokenCredential(append(tokens, githubtest.DefaultToken)[0]), Timeout: 5 * time.Second,
+		Retry: transport.RetrySettings{
 			MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond,
 		},
 		RateLimit: budget.Policy{SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32},
@@ -221,10 +186,12 @@ func (b *bench) client(api github.API, tokens ...string) *github.Client {
 		Sleep:     func(_ context.Context, d time.Duration) error { b.clock.Advance(d); return nil },
 	})
 	require.NoError(b.t, err)
+	client := github.New(requests, github.Settings{API: api})
 	return client
 }
 
-func allRepositories(t *testing.T) Filter {
+// allRepositoriesFilter returns the filter that selects every repository but archived ones and forks.
+func allRepositoriesFilter(t *testing.T) Filter {
 	t.Helper()
 	f, err := NewFilter([]string{"*"}, nil, false, false)
 	require.NoError(t, err)
@@ -234,34 +201,36 @@ func allRepositories(t *testing.T) Filter {
 // pass makes a pass that must not fail.
 func (b *bench) pass() PassResult {
 	b.t.Helper()
-	sum, err := b.collector.Pass(b.t.Context(), 1)
+	result, err := b.collector.Pass(b.t.Context(), 1)
 	require.NoError(b.t, err)
-	return sum
+	return result
 }
 
-// fill has every gap read once, one order for each window of a repository.
-func (b *bench) fill() {
+// fillGaps reads every gap once.
+func (b *bench) fillGaps() {
 	b.t.Helper()
-	for _, order := range b.orders() {
-		_, err := b.collector.Fill(b.t.Context(), order)
+	for _, request := range b.fillRequests() {
+		_, err := b.collector.Fill(b.t.Context(), request)
 		require.NoError(b.t, err)
 	}
 }
 
-func (b *bench) orders() []FillRequest {
+// fillRequests returns a request for each window of a repository that is a gap.
+func (b *bench) fillRequests() []FillRequest {
 	b.t.Helper()
 	cov := b.coverage()
-	orders := make(map[string]FillRequest)
+	requests := make(map[string]FillRequest)
 	for _, gap := range cov.Gaps() {
 		key := fmt.Sprint(gap.Repo, gap.Window)
-		order := orders[key]
-		orders[key] = FillRequest{
-			Scope: activity.Scope{RepoID: gap.Repo, Streams: order.Streams.With(gap.Stream), Window: gap.Window},
+		request := requests[key]
+		requests[key] = FillRequest{
+			Scope: activity.Scope{RepoID: gap.Repo, Streams: request.Streams.With(gap.Stream), Window: gap.Window},
 		}
 	}
-	return slices.Collect(maps.Values(orders))
+	return slices.Collect(maps.Values(requests))
 }
 
+// coverage returns the organization's coverage.
 func (b *bench) coverage() ledger.Coverage {
 	b.t.Helper()
 	cov, err := b.store.Coverage(b.t.Context(), b.collector.settings.Org)
@@ -269,20 +238,21 @@ func (b *bench) coverage() ledger.Coverage {
 	return cov
 }
 
-// shown is what the view shows, by repository and user.
-type shown map[ledger.Series]ledger.Values
+// emitted has the values that a view emits, by repository and user.
+type emitted map[ledgerview.Series]ledgerview.Values
 
-func (s shown) Emit(series ledger.Series, v *ledger.Values) { s[series] = *v }
-func (s shown) MarkStale(ledger.Series, ledger.Mask)        {}
+func (s emitted) Emit(series ledgerview.Series, v *ledgerview.Values) { s[series] = *v }
+func (s emitted) MarkStale(ledgerview.Series, ledgerview.Mask)        {}
 
-// metrics are what a replica that starts now would show.
-func (b *bench) metrics() shown {
+// metrics returns what a replica that starts now would emit.
+func (b *bench) metrics() emitted {
 	b.t.Helper()
-	result := shown{}
-	b.viewNow().Visit(b.clock.Now(), result)
+	result := emitted{}
+	b.newView().Visit(b.clock.Now(), result)
 	return result
 }
 
+// tally returns the sum of the increments of a counter in the store.
 func (b *bench) tally(name string, labels ...string) uint64 {
 	b.t.Helper()
 	key := ledger.TallyKey{Name: name}
@@ -305,19 +275,19 @@ func (b *bench) tally(name string, labels ...string) uint64 {
 	return n
 }
 
-// of is the total of a kind over all users of a repository.
-func (s shown) of(repo string, kind activity.Kind) uint64 {
+// total returns the total of a kind over all users of a repository.
+func (s emitted) total(repo string, kind activity.Kind) uint64 {
 	var n uint64
 	for series, v := range s {
 		if series.Repo == repo {
-			n += v.Of[ledger.MetricTotal+ledger.Metric(kind.Index())]
+			n += v.Of[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())]
 		}
 	}
 	return n
 }
 
-// dataset is an organization with empty repositories of the given names.
-func dataset(names ...string) *githubtest.Dataset {
+// newDataset returns an organization with empty repositories of the given names.
+func newDataset(names ...string) *githubtest.Dataset {
 	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: noon.AddDate(0, 0, -60), Until: noon}}
 	for _, name := range names {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: name, DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0)})
@@ -325,8 +295,8 @@ func dataset(names ...string) *githubtest.Dataset {
 	return d
 }
 
-// commit adds a commit of ten lines at a time.
-func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
+// addCommit adds a commit of ten lines at a time.
+func addCommit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit {
 	sha := fmt.Sprintf("%040x", 0x1000000+len(d.Commits))
 	d.Commits = append(d.Commits, githubtest.Commit{
 		Repo: repo, SHA: sha, Login: new("ada"), AuthoredAt: at, CommittedAt: at, Additions: 10, Deletions: 1,
@@ -335,14 +305,16 @@ func commit(d *githubtest.Dataset, repo string, at time.Time) *githubtest.Commit
 	return &d.Commits[len(d.Commits)-1]
 }
 
-func pull(d *githubtest.Dataset, repo string, number int, created time.Time, merged *time.Time) {
+// addPull adds a pull request, which is merged unless merged is nil.
+func addPull(d *githubtest.Dataset, repo string, number int, created time.Time, merged *time.Time) {
 	p := githubtest.Pull{
 		Repo: repo, Number: number, Login: new("bob"), CreatedAt: created, MergedAt: merged, ClosedAt: merged,
 	}
 	d.Pulls = append(d.Pulls, p)
 }
 
-func review(d *githubtest.Dataset, repo string, number int, at time.Time) {
+// addReview adds a review of a pull request.
+func addReview(d *githubtest.Dataset, repo string, number int, at time.Time) {
 	r := githubtest.Review{
 		Repo: repo, Pull: number, ID: int64(5000 + len(d.Reviews)), Login: new("eve"), SubmittedAt: &at,
 		State: "APPROVED",
@@ -350,14 +322,16 @@ func review(d *githubtest.Dataset, repo string, number int, at time.Time) {
 	d.Reviews = append(d.Reviews, r)
 }
 
-func comment(d *githubtest.Dataset, repo string, issue int, at time.Time) {
+// addComment adds a comment to an issue.
+func addComment(d *githubtest.Dataset, repo string, issue int, at time.Time) {
 	c := githubtest.Comment{
 		Repo: repo, Issue: issue, ID: int64(9000 + len(d.Comments)), Login: new("kim"), CreatedAt: at, UpdatedAt: at,
 	}
 	d.Comments = append(d.Comments, c)
 }
 
-func realData(t *testing.T) *githubtest.Dataset {
+// loadRecordedData returns the recorded activity of a real organization, from testdata.
+func loadRecordedData(t *testing.T) *githubtest.Dataset {
 	t.Helper()
 	data, err := githubtest.LoadDataset(os.DirFS("../../testdata/open-telemetry"))
 	require.NoError(t, err)
@@ -375,8 +349,8 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 	}
 }
 
-// appKey is the private key of an App, in PEM form as well.
-var appKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
+// newAppKey returns the private key of a GitHub App, and the key in PEM form. It is made once.
+var newAppKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
@@ -384,20 +358,21 @@ var appKey = sync.OnceValues(func() (*rsa.PrivateKey, []byte) {
 	return key, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 })
 
-// authenticateApp lets an App's installation read, which knows its id or has to find it out.
-func authenticateApp(t *testing.T, server *githubtest.Settings, client *github.Settings, installed bool) {
+// authenticateApp makes a client authenticate as a GitHub App. With installed the client knows the id of its
+// installation, otherwise it has to request it.
+func authenticateApp(t *testing.T, server *githubtest.Settings, client *transport.Settings, installed bool) {
 	t.Helper()
 	org := server.Datasets[0].Org.Login
-	key, text := appKey()
+	key, text := newAppKey()
 	server.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
 	server.Apps = []githubtest.App{
 		{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}},
 	}
-	app := github.AppSettings{AppID: 11, Org: org, PrivateKey: func() ([]byte, error) { return text, nil }}
+	app := transport.AppSettings{AppID: 11, Org: org, PrivateKey: func() ([]byte, error) { return text, nil }}
 	if installed {
 		app.InstallationID = 22
 	}
 	var err error
-	client.Credential, err = github.AppCredential(app)
+	client.Credential, err = transport.AppCredential(app)
 	require.NoError(t, err)
 }

@@ -22,27 +22,28 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // TestRandomBranches: whatever is pushed, rewritten and switched, and whatever fails meanwhile, in the end the ledger
-// has exactly the commits of the default branch. GX_SEEDS is how many histories there are with each API.
+// has exactly the commits of the default branch. GX_SEEDS is the number of histories with each API.
 func TestRandomBranches(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for seed := range seeds(t, 12) {
+		for seed := range numSeeds(t, 12) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				newBranches(t, api, seed).run()
+				newBranchHistory(t, api, seed).run()
 			})
 		}
 	})
 }
 
-// branches is a repository whose branches are rewritten at random.
-type branches struct {
+// branchHistory is a repository whose branches are rewritten at random.
+type branchHistory struct {
 	*bench
 
-	store   *breaking
+	store   *failingAfter
 	rnd     *rand.Rand
 	parents map[string][]string
 	heads   map[string]string // by branch
@@ -53,36 +54,37 @@ type branches struct {
 
 const firstBranch = "main"
 
-func newBranches(t *testing.T, api github.API, seed uint64) *branches {
+func newBranchHistory(t *testing.T, api github.API, seed uint64) *branchHistory {
 	t.Helper()
-	b := &branches{
+	b := &branchHistory{
 		rnd: rand.New(rand.NewPCG(seed, 7)), parents: make(map[string][]string), heads: make(map[string]string),
 		main: firstBranch,
 	}
-	data := dataset("one")
-	b.push(data, noon.Add(-2*time.Hour), 1+b.rnd.IntN(8))
+	data := newDataset("one")
+	b.pushCommits(data, noon.Add(-2*time.Hour), 1+b.rnd.IntN(8))
 	b.bench = newBench(t, api, data, func(s *Settings) { s.BackfillEnabled = b.rnd.IntN(2) == 0 })
-	b.store = &breaking{recorded: b.bench.store, left: -1}
-	b.lead()
+	b.store = &failingAfter{countingStore: b.bench.store, left: -1}
+	b.changeLeader()
 	return b
 }
 
-// lead lets a new leader begin.
-func (b *branches) lead() {
+// changeLeader replaces the collector by a new one, as a new leader has.
+func (b *branchHistory) changeLeader() {
 	settings := b.collector.settings
 	settings.Store = b.store
 	b.collector = New(settings, b.tallies)
 }
 
-// push adds commits to the default branch, a second apart, up to a time.
-func (b *branches) push(d *githubtest.Dataset, at time.Time, n int) {
+// pushCommits adds n commits to the default branch, a second apart, up to a time.
+func (b *branchHistory) pushCommits(d *githubtest.Dataset, at time.Time, n int) {
 	for i := range n {
-		b.add(d, at.Add(-time.Duration(n-1-i)*time.Second), b.heads[b.main])
+		b.addCommit(d, at.Add(-time.Duration(n-1-i)*time.Second), b.heads[b.main])
 	}
 }
 
-func (b *branches) add(d *githubtest.Dataset, at time.Time, parents ...string) {
-	c := commit(d, "one", at)
+// addCommit adds a commit with parents and moves the branch to it.
+func (b *branchHistory) addCommit(d *githubtest.Dataset, at time.Time, parents ...string) {
+	c := addCommit(d, "one", at)
 	if b.main != firstBranch {
 		c.Branch = b.main
 	}
@@ -96,13 +98,14 @@ func (b *branches) add(d *githubtest.Dataset, at time.Time, parents ...string) {
 	b.moveTo(c.SHA)
 }
 
-func (b *branches) moveTo(sha string) {
+// moveTo moves the default branch to a commit.
+func (b *branchHistory) moveTo(sha string) {
 	b.heads[b.main] = sha
 	b.former = append(b.former, sha)
 }
 
-// back is a commit some steps behind the head.
-func (b *branches) back(steps int) string {
+// ancestor returns the commit that is some steps behind the head.
+func (b *branchHistory) ancestor(steps int) string {
 	at := b.heads[b.main]
 	for range steps {
 		if len(b.parents[at]) == 0 {
@@ -113,8 +116,8 @@ func (b *branches) back(steps int) string {
 	return at
 }
 
-// happens changes the branches at a time.
-func (b *branches) happens(d *githubtest.Dataset, at time.Time) string {
+// changeBranches changes the branches at random, and returns a description of the change.
+func (b *branchHistory) changeBranches(d *githubtest.Dataset, at time.Time) string {
 	repo := d.Repo("one")
 	n := 1 + b.rnd.IntN(4)
 	if b.rnd.IntN(12) == 0 {
@@ -122,19 +125,19 @@ func (b *branches) happens(d *githubtest.Dataset, at time.Time) string {
 	}
 	switch b.rnd.IntN(8) {
 	case 0, 1:
-		b.push(d, at, n)
+		b.pushCommits(d, at, n)
 		return fmt.Sprintf("push of %d", n)
 	case 2: // some commits are replaced by others
-		base := b.back(1 + b.rnd.IntN(5))
-		b.add(d, at.Add(-time.Duration(n)*time.Second), base)
-		b.push(d, at, n-1)
+		base := b.ancestor(1 + b.rnd.IntN(5))
+		b.addCommit(d, at.Add(-time.Duration(n)*time.Second), base)
+		b.pushCommits(d, at, n-1)
 		return "force-push"
 	case 3:
-		b.moveTo(b.back(1 + b.rnd.IntN(5)))
-		repo.Resets = append(repo.Resets, githubtest.Reset{Branch: b.branch(), SHA: b.heads[b.main], At: at})
+		b.moveTo(b.ancestor(1 + b.rnd.IntN(5)))
+		repo.Resets = append(repo.Resets, githubtest.Reset{Branch: b.branchName(), SHA: b.heads[b.main], At: at})
 		return "reset"
 	case 4: // what was lost may come back
-		b.add(d, at, b.heads[b.main], b.former[b.rnd.IntN(len(b.former))])
+		b.addCommit(d, at, b.heads[b.main], b.former[b.rnd.IntN(len(b.former))])
 		return "merge of a former head"
 	case 5: // a branch begins at a former head, or comes back
 		name := []string{firstBranch, "next", "other"}[b.rnd.IntN(3)]
@@ -146,29 +149,30 @@ func (b *branches) happens(d *githubtest.Dataset, at time.Time) string {
 		repo.Switches = append(repo.Switches, githubtest.Switch{Branch: name, At: at})
 		return "switch to " + name
 	case 6: // nothing in common with what was there
-		b.add(d, at, "")
+		b.addCommit(d, at, "")
 		return "another history"
 	default:
 		return "nothing"
 	}
 }
 
-// branch is the default branch's name in the data.
-func (b *branches) branch() string {
+// branchName returns the default branch's name in the data.
+func (b *branchHistory) branchName() string {
 	if b.main == firstBranch {
 		return ""
 	}
 	return b.main
 }
 
-func (b *branches) run() {
+// run makes steps, ends the faults, and compares the ledger with the branch.
+func (b *branchHistory) run() {
 	for range 25 {
 		b.step()
 	}
 	b.server.ClearFaults()
-	b.later(20) // a stream that was refused is deferred for a while
-	want := b.onBranch()
-	have := b.there()
+	b.passAndFill(20) // a stream that was refused is deferred for a while
+	want := b.branchCommits()
+	have := b.recordedCommits()
 	if !maps.Equal(want, have) {
 		for _, line := range b.log {
 			b.t.Log(line)
@@ -182,26 +186,26 @@ func (b *branches) run() {
 	}
 	day := uint64(0)
 	for _, values := range b.metrics() {
-		day += values.Of[ledger.MetricCount]
+		day += values.Of[ledgerview.MetricCount]
 	}
 	require.Equal(b.t, uint64(len(want)), day, "all of it is of the last day")
 }
 
-// step lets something happen and makes a pass that may be in trouble.
-func (b *branches) step() {
+// step changes the branches and makes a pass that may meet faults.
+func (b *branchHistory) step() {
 	at := b.clock.Advance(interval)
 	var what string
 	b.server.Update(func(d *githubtest.Dataset) {
-		what = b.happens(d, at)
+		what = b.changeBranches(d, at)
 		if gone := b.rnd.IntN(15) == 0; gone {
-			b.deleteLost(d, at)
+			b.deleteUnreachable(d, at)
 			what += ", and what is on no branch is deleted"
 		}
 	})
 	b.server.ClearFaults()
 	switch b.rnd.IntN(6) {
 	case 0:
-		b.store.set(b.rnd.IntN(5))
+		b.store.failAfter(b.rnd.IntN(5))
 		what += "; the store fails"
 	case 1:
 		match := []githubtest.Match{
@@ -218,19 +222,19 @@ func (b *branches) step() {
 		what += fmt.Sprintf("; %d of %s%s", status, match.Route, match.Operation)
 	}
 	if b.rnd.IntN(6) == 0 {
-		b.lead()
+		b.changeLeader()
 		what += "; a new leader"
 	}
-	sum, err := b.collector.Pass(b.t.Context(), 1)
-	b.store.set(-1)
-	b.log = append(b.log, fmt.Sprintf("%s: %s: %s (%v)", at.Format(time.TimeOnly), what, sum.Status, err))
+	result, err := b.collector.Pass(b.t.Context(), 1)
+	b.store.failAfter(-1)
+	b.log = append(b.log, fmt.Sprintf("%s: %s: %s (%v)", at.Format(time.TimeOnly), what, result.Status, err))
 	if b.rnd.IntN(4) == 0 {
-		b.work()
+		b.fillLastDay()
 	}
 }
 
-// work reads the last day again, as a job of an operator does.
-func (b *branches) work() {
+// fillLastDay reads the last day again, as a job of an operator does.
+func (b *branchHistory) fillLastDay() {
 	cov := b.coverage()
 	for _, r := range cov.Repos {
 		_, err := b.collector.Fill(
@@ -247,8 +251,8 @@ func (b *branches) work() {
 	}
 }
 
-// deleteLost deletes the objects that no branch reaches.
-func (b *branches) deleteLost(d *githubtest.Dataset, at time.Time) {
+// deleteUnreachable deletes the commits that no branch reaches.
+func (b *branchHistory) deleteUnreachable(d *githubtest.Dataset, at time.Time) {
 	reached := make(map[string]bool)
 	for _, head := range b.heads {
 		b.reach(head, reached)
@@ -262,7 +266,8 @@ func (b *branches) deleteLost(d *githubtest.Dataset, at time.Time) {
 	b.former = append(b.former, b.heads[b.main])
 }
 
-func (b *branches) reach(head string, reached map[string]bool) {
+// reach adds to reached the commits that a head reaches.
+func (b *branchHistory) reach(head string, reached map[string]bool) {
 	todo := []string{head}
 	for len(todo) > 0 {
 		sha := todo[len(todo)-1]
@@ -274,8 +279,8 @@ func (b *branches) reach(head string, reached map[string]bool) {
 	}
 }
 
-// onBranch are the commits that the default branch reaches.
-func (b *branches) onBranch() map[activity.ID]bool {
+// branchCommits returns the commits that the default branch reaches.
+func (b *branchHistory) branchCommits() map[activity.ID]bool {
 	reached := make(map[string]bool)
 	b.reach(b.heads[b.main], reached)
 	set := make(map[activity.ID]bool)
@@ -287,8 +292,8 @@ func (b *branches) onBranch() map[activity.ID]bool {
 	return set
 }
 
-// there are the commits that the ledger has and that were not removed.
-func (b *branches) there() map[activity.ID]bool {
+// recordedCommits returns the commits that the ledger has and that were not removed.
+func (b *branchHistory) recordedCommits() map[activity.ID]bool {
 	set := make(map[activity.ID]bool)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()

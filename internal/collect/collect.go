@@ -37,20 +37,21 @@ const (
 	signalSettleTime = 30 * time.Second
 )
 
-// Source reads activity from GitHub. Its errors are those of package github.
+// Source reads activity from GitHub. Its errors are those of the packages github and transport.
 type Source interface {
 	// Discover calls page for each page of the organization's repositories that the credential may read. Its error is a
 	// *github.IncompleteError when some are missing.
 	Discover(ctx context.Context, org string, page func([]activity.Repository) error) error
-	// Prefetch asks for what several readings begin with, where that is cheaper together.
+	// Prefetch sends the first requests of several readings together, where that costs less, and stores the responses
+	// in the requests.
 	Prefetch(ctx context.Context, requests []*github.ReadRequest)
-	// Lookup calls seen once for each of the repositories, with what it is now.
+	// Lookup requests the repositories by their ids, and calls seen once for each with its present state.
 	Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(github.LookupResult))
 	// Read yields the events of a repository page by page.
 	Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult
 }
 
-// Recorder is the part of a store that a collector needs.
+// Recorder is the part of a store that a Collector needs; see ledger.Store.
 type Recorder interface {
 	Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error)
 	Coverage(ctx context.Context, org string) (ledger.Coverage, error)
@@ -142,7 +143,8 @@ func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest,
 	return c.settings.Source.Read(ctx, req, emit)
 }
 
-// commit commits a batch together with the pending tallies. If it fails they stay pending.
+// commit commits a batch of a source, sourceLeader or sourceWorker, together with the pending tallies. If it fails they
+// stay pending. Its error is a *StoreError.
 func (c *Collector) commit(ctx context.Context, fence uint64, source string, b ledger.Batch) (ledger.Receipt, error) {
 	b.Org = c.settings.Org
 	b.Observed = c.settings.Now().UTC().Truncate(time.Second)
@@ -182,7 +184,7 @@ func (c *Collector) Coverage(ctx context.Context) (ledger.Coverage, error) {
 // names them, sorted. One is in the list until the stream that needs it was read or its repository is gone.
 func (c *Collector) MissingPermissions() []string { return c.permissions.missing() }
 
-// Flush commits the pending tallies, without a fence.
+// Flush commits the pending tallies, without a fence. If it fails they stay pending.
 func (c *Collector) Flush(ctx context.Context) error {
 	pending := c.tallies.drain()
 	if len(pending) == 0 {

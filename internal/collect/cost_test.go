@@ -14,13 +14,14 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// restLists is what one REST list for each repository and stream would be: commits, pull requests, reviews, comments.
-const restLists = 4
+// restListsPerRepo is the number of REST lists of a repository: commits, pull requests, reviews, comments.
+const restListsPerRepo = 4
 
 // BenchmarkPassCost counts the requests and points of a pass over R repositories of which a part has changed since the
-// last one: each of them a commit, a merged pull request with a review, and a comment on it.
+// last one: each changed one has a new commit, a merged pull request with a review, and a comment on it.
 func BenchmarkPassCost(b *testing.B) {
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 		for _, repositories := range []int{100, 1000, 10_000} {
@@ -33,12 +34,13 @@ func BenchmarkPassCost(b *testing.B) {
 	}
 }
 
+// benchPassCost measures one size of BenchmarkPassCost.
 func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	b.Helper()
 	clock := newClock(noon)
-	data := busyOrg(org, repositories, 0, 0, 1)
-	for i := range data.Repos { // what happens for the first time costs more
-		commit(data, data.Repos[i].Name, noon.Add(-time.Hour))
+	data := newBusyOrg(org, repositories, 0, 0, 1)
+	for i := range data.Repos { // the first activity of a repository costs more
+		addCommit(data, data.Repos[i].Name, noon.Add(-time.Hour))
 	}
 	server := githubtest.NewServer(githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: clock.Now, KeepRequests: 1,
@@ -46,11 +48,11 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	})
 	defer server.Close()
 	requests, points := 0, make(map[budget.Resource]int)
-	client, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: inProcess{server}}, Endpoint: "https://api.github.com", API: api,
-		Credential: github.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
+	sender, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: handlerTransport(server)}, Endpoint: "https://api.github.com",
+		Credential: transport.TokenCredential(githubtest.DefaultToken), Now: clock.Now,
 		RateLimit: budget.Policy{MaxConcurrentRequests: 32},
-		OnAttempt: func(o github.Attempt) {
+		OnAttempt: func(o transport.Attempt) {
 			clock.mu.Lock()
 			defer clock.mu.Unlock()
 			requests++
@@ -58,18 +60,19 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 		},
 	})
 	require.NoError(b, err)
+	client := github.New(sender, github.Settings{API: api})
 	filter, err := NewFilter([]string{"*"}, nil, false, false)
 	require.NoError(b, err)
-	store := newRecorded()
+	store := newCountingStore()
 	collector := New(Settings{
 		Org: org, Source: client, Store: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour,
 		Now: clock.Now,
 	}, &Tallies{})
 	pass := func() {
 		clock.Advance(interval)
-		sum, err := collector.Pass(b.Context(), 1)
+		result, err := collector.Pass(b.Context(), 1)
 		require.NoError(b, err)
-		require.Equal(b, PassSuccess, sum.Status)
+		require.Equal(b, PassSuccess, result.Status)
 	}
 	pass()
 	pass()
@@ -81,10 +84,10 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 			for i := range changed {
 				name := d.Repos[(n+i*repositories/changed)%repositories].Name
 				number := 1 + len(d.Pulls)
-				commit(d, name, at)
-				pull(d, name, number, at, &at)
-				review(d, name, number, at)
-				comment(d, name, number, at)
+				addCommit(d, name, at)
+				addPull(d, name, number, at, &at)
+				addReview(d, name, number, at)
+				addComment(d, name, number, at)
 			}
 		})
 		pass()
@@ -92,5 +95,5 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	b.ReportMetric(float64(requests)/float64(b.N), "requests/pass")
 	b.ReportMetric(float64(points[budget.ResourceREST])/float64(b.N), "REST-points/pass")
 	b.ReportMetric(float64(points[budget.ResourceGraphQL])/float64(b.N), "GraphQL-points/pass")
-	b.ReportMetric(float64(restLists*repositories), "REST-lists/pass")
+	b.ReportMetric(float64(restListsPerRepo*repositories), "REST-lists/pass")
 }

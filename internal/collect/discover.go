@@ -19,10 +19,10 @@ import (
 // none to an account that has lost its access, and that must not end every series.
 var ErrNoRepositories = errors.New("the credential sees no repository of the organization any more")
 
-// discover lists the repositories and plans what has to be read of them. It holds one page at a time. Its error says
-// that the organization could not be listed.
-func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, sum *PassResult) (plan, error) {
-	p := c.newPlanner(cov, sum.Start)
+// discover lists the repositories and plans what has to be read of them. It holds one page in memory at a time. Its
+// error says that the organization could not be listed.
+func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, result *PassResult) (plan, error) {
+	p := c.newPlanner(cov, result.Start)
 	first := true
 	err := c.settings.Source.Discover(ctx, c.settings.Org, func(page []activity.Repository) error {
 		if skewed := c.Now(); first && skewed.Before(p.start) {
@@ -33,14 +33,14 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, sum *Pas
 		c.recordPage(page, p.presence.discovered)
 		return nil
 	})
-	incomplete, ok := errors.AsType[*github.IncompleteError](err)
-	if ok {
+	incomplete, isIncomplete := errors.AsType[*github.IncompleteError](err)
+	if isIncomplete {
 		c.permissions.recordListing(nil)
 	} else {
 		c.permissions.recordListing(err)
 	}
 	c.permissions.prune(cov)
-	if err != nil && !ok {
+	if err != nil && !isIncomplete {
 		return plan{}, fmt.Errorf("discover repositories: %w", err)
 	}
 	absent := p.presence.absent(cov)
@@ -48,7 +48,7 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, sum *Pas
 		return plan{}, ErrNoRepositories
 	}
 	explained := c.verifyAbsent(ctx, p, absent)
-	sum.Repositories, sum.UnmatchedPatterns = p.presence.numSelected(), p.matched.unmatched(p.filter)
+	result.Repositories, result.UnmatchedPatterns = p.presence.numSelected(), p.matched.unmatched(p.filter)
 	switch {
 	case ctx.Err() != nil:
 		return plan{}, context.Cause(ctx)
@@ -56,14 +56,15 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, sum *Pas
 		return plan{}, ErrNoRepositories
 	}
 	if incomplete != nil && incomplete.Missing > explained {
-		sum.Incomplete = incomplete
+		result.Incomplete = incomplete
 	}
 	todo := p.finish()
-	sum.VanishedRepositories = p.presence.vanished
+	result.VanishedRepositories = p.presence.vanished
 	c.recordAbsent(p)
 	return todo, nil
 }
 
+// newPlanner returns the planner of a pass that starts at a time.
 func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 	unseen := c.unseenBefore(cov)
 	p := &planner{
@@ -92,19 +93,19 @@ func (c *Collector) verifyAbsent(ctx context.Context, p *planner, absent []*ledg
 		}
 		requested = append(requested, c.Repository(repoCov))
 	}
-	c.settings.Source.Lookup(ctx, c.settings.Org, requested, func(s github.LookupResult) {
+	c.settings.Source.Lookup(ctx, c.settings.Org, requested, func(found github.LookupResult) {
 		switch {
-		case s.Err != nil:
+		case found.Err != nil:
 			explained++
-			p.setPresenceUnknown(p.cov.Repos[s.ID], s.Err)
-			if isRefused(s.Err) {
-				c.backoffs.recordRefused(s.ID, streamPresence, s.Err, p.start)
+			p.setPresenceUnknown(p.cov.Repos[found.ID], found.Err)
+			if isRefused(found.Err) {
+				c.backoffs.recordRefused(found.ID, streamPresence, found.Err, p.start)
 			}
-		case s.Moved:
-			p.presence.transferred[s.ID] = true
-		case s.Repo != nil:
+		case found.Moved:
+			p.presence.transferred[found.ID] = true
+		case found.Repo != nil:
 			explained++
-			page := []activity.Repository{*s.Repo}
+			page := []activity.Repository{*found.Repo}
 			p.addPage(page)
 			c.recordPage(page, p.presence.discovered)
 		}
@@ -127,8 +128,8 @@ func (c *Collector) unseenBefore(cov *ledger.Coverage) map[int64]bool {
 	return c.unseen
 }
 
-// recordPage keeps the global ids of the selected repositories: fills and lookups need them, and the coverage has
-// everything else. It clears the backoff of disabled streams and of the lookups of the repositories.
+// recordPage stores the global ids of the selected repositories of a page: fills and lookups need them, and the
+// coverage has everything else. It clears the backoff of disabled streams and of the lookups of the repositories.
 func (c *Collector) recordPage(page []activity.Repository, selected map[int64]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,20 +150,20 @@ func (c *Collector) recordPage(page []activity.Repository, selected map[int64]bo
 	}
 }
 
-// recordAbsent drops the global ids of repositories that are gone, and keeps which ones were not found for the next
-// pass.
+// recordAbsent drops the global ids of repositories that are gone, and stores which repositories this pass did not
+// find, for the next pass and for PendingStreams.
 func (c *Collector) recordAbsent(p *planner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	found := &p.presence
+	presence := &p.presence
 	for id := range c.nodeIDs {
-		if !found.discovered[id] && !found.unknown[id] && !found.unseen[id] {
+		if !presence.discovered[id] && !presence.unknown[id] && !presence.unseen[id] {
 			delete(c.nodeIDs, id)
 		}
 	}
-	c.unseen, c.unseenAt = found.unseen, p.start
-	c.notFound = maps.Clone(found.unknown)
-	maps.Copy(c.notFound, found.unseen)
+	c.unseen, c.unseenAt = presence.unseen, p.start
+	c.notFound = maps.Clone(presence.unknown)
+	maps.Copy(c.notFound, presence.unseen)
 }
 
 // Repository returns a repository as the coverage has it, with its global id if a pass has discovered it.

@@ -17,63 +17,64 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// TestRandomListings: whatever comes, goes, is renamed, hidden or transferred while the repositories are listed, those
-// that were there all the time are there afterwards, and none that was never there. GX_SEEDS is how many organizations
-// there are with each API.
+// TestRandomListings: whatever repositories appear, leave, are renamed, hidden or transferred while they are listed,
+// those that existed all the time are recorded afterwards, and none that never existed. GX_SEEDS is the number of
+// organizations with each API.
 func TestRandomListings(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for seed := range seeds(t, 4) {
+		for seed := range numSeeds(t, 4) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				r := newRestlessOrg(t, api, seed)
+				r := newChangingOrg(t, api, seed)
 				for range 12 {
-					r.round()
+					r.passWhileChanging()
 				}
 			})
 		}
 	})
 }
 
-// restlessOrg is an organization whose repositories do not stay what they are.
-type restlessOrg struct {
+// changingOrg is an organization whose repositories change at random.
+type changingOrg struct {
 	*bench
 
 	api github.API
 
-	mu   sync.Mutex // of what follows, which requests change
-	rnd  *rand.Rand
-	calm int // a change comes with one of so many requests; 0 for none
-	made int
-	// stayed are those that have been there since the round began, names those that any had meanwhile.
+	mu                sync.Mutex // guards the fields below, which requests change
+	rnd               *rand.Rand
+	requestsPerChange int // one of so many requests makes a change; 0 for none
+	made              int
+	// stayed are the repositories that have existed since the round began, names all names that they had meanwhile.
 	stayed map[int64]bool
 	names  map[int64]map[string]bool
 }
 
-func newRestlessOrg(t *testing.T, api github.API, seed uint64) *restlessOrg {
+func newChangingOrg(t *testing.T, api github.API, seed uint64) *changingOrg {
 	t.Helper()
-	r := &restlessOrg{api: api, rnd: rand.New(rand.NewPCG(seed, 5))}
-	data := dataset()
+	r := &changingOrg{api: api, rnd: rand.New(rand.NewPCG(seed, 5))}
+	data := newDataset()
 	for range 130 + r.rnd.IntN(250) {
 		r.create(data)
 	}
-	r.bench = inProcessBench(t, api, data, func(s *githubtest.Settings, _ *github.Settings, _ *Settings) {
+	r.bench = newInProcessBench(t, api, data, func(s *githubtest.Settings, _ *transport.Settings, _ *Settings) {
 		s.Credentials = []githubtest.Credential{{Name: "default", Token: githubtest.DefaultToken, PublicOnly: true}}
 	})
 	r.server.OnRequest(func(githubtest.RequestInfo) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.calm > 0 && r.rnd.IntN(r.calm) == 0 {
+		if r.requestsPerChange > 0 && r.rnd.IntN(r.requestsPerChange) == 0 {
 			r.server.Update(r.change)
 		}
 	})
 	return r
 }
 
-// create makes a repository at any place of the listing, hidden or not.
-func (r *restlessOrg) create(d *githubtest.Dataset) {
+// create makes a repository at a random position of the listing, hidden or not.
+func (r *changingOrg) create(d *githubtest.Dataset) {
 	r.made++
 	d.Repos = append(d.Repos, githubtest.Repo{
 		Name: fmt.Sprintf("repo-%d", r.made), DefaultBranch: "main", ID: int64(1000 + r.made),
@@ -82,7 +83,8 @@ func (r *restlessOrg) create(d *githubtest.Dataset) {
 	})
 }
 
-func (r *restlessOrg) change(d *githubtest.Dataset) {
+// change changes one repository at random.
+func (r *changingOrg) change(d *githubtest.Dataset) {
 	for range 1 + r.rnd.IntN(5) {
 		repo := &d.Repos[r.rnd.IntN(len(d.Repos))]
 		switch r.rnd.IntN(6) {
@@ -103,11 +105,11 @@ func (r *restlessOrg) change(d *githubtest.Dataset) {
 			r.create(d)
 		}
 	}
-	r.note(d)
+	r.recordVisible(d)
 }
 
-// note keeps what can be seen.
-func (r *restlessOrg) note(d *githubtest.Dataset) {
+// recordVisible records which repositories the credential can see now.
+func (r *changingOrg) recordVisible(d *githubtest.Dataset) {
 	now := make(map[int64]bool)
 	for i := range d.Repos {
 		repo := &d.Repos[i]
@@ -130,21 +132,21 @@ func (r *restlessOrg) note(d *githubtest.Dataset) {
 	}
 }
 
-// round makes a pass while things change.
-func (r *restlessOrg) round() {
+// passWhileChanging makes a pass while repositories change.
+func (r *changingOrg) passWhileChanging() {
 	r.mu.Lock()
 	r.names, r.stayed = make(map[int64]map[string]bool), make(map[int64]bool)
-	r.calm = []int{0, 1, 3, 10}[r.rnd.IntN(4)]
+	r.requestsPerChange = []int{0, 1, 3, 10}[r.rnd.IntN(4)]
 	r.server.Update(func(d *githubtest.Dataset) {
 		r.change(d)
 		clear(r.names)
 		r.stayed = nil
-		r.note(d)
+		r.recordVisible(d)
 	})
 	r.mu.Unlock()
 	r.clock.Advance(interval)
 	before := r.coverage()
-	sum := r.pass()
+	result := r.pass()
 	cov := r.coverage()
 	for id := range r.stayed {
 		known, had := cov.Repos[id], before.Repos[id]
@@ -155,7 +157,7 @@ func (r *restlessOrg) round() {
 		require.False(r.t, known.IsGone(), "%d was there all the time", id)
 	}
 	for id, known := range cov.Repos {
-		if !known.IsGone() && sum.Status != PassPartial && !r.collector.unseen[id] {
+		if !known.IsGone() && result.Status != PassPartial && !r.collector.unseen[id] {
 			require.True(r.t, r.names[id][known.Name], "%d was not called %s but %v", id, known.Name, r.names[id])
 		}
 	}

@@ -17,21 +17,24 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// discoverQuestion is what repositories are listed with.
-var discoverQuestion = map[github.API]string{github.APIGraphQL: "Discover", github.APIREST: "/orgs/{org}/repos"}
+// discoverRequest is the route or the operation that lists the repositories.
+var discoverRequest = map[github.API]string{github.APIGraphQL: "Discover", github.APIREST: "/orgs/{org}/repos"}
 
-// lookupQuestion is what a repository that a listing does not show is asked for with.
-var lookupQuestion = map[github.API]string{github.APIGraphQL: "Lookup", github.APIREST: "/repos/{owner}/{repo}"}
+// lookupRequest is the route or the operation that looks up a repository by its id.
+var lookupRequest = map[github.API]string{github.APIGraphQL: "Lookup", github.APIREST: "/repos/{owner}/{repo}"}
 
-func asks(question string) func(githubtest.RequestInfo) bool {
+// isRequest returns a function that reports whether a request is for a route or an operation.
+func isRequest(question string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool { return r.Route == question || r.Operation == question }
 }
 
-// oldOrg has repositories of different ages, each fortieth and the one after it with a commit.
-func oldOrg(n int) *githubtest.Dataset {
-	d := dataset()
+// agedOrg returns an organization of n repositories of different ages, of which each fortieth and the one after it has
+// a commit.
+func agedOrg(n int) *githubtest.Dataset {
+	d := newDataset()
 	for i := range n {
 		name := fmt.Sprintf("repo-%04d", i)
 		d.Repos = append(
@@ -42,14 +45,14 @@ func oldOrg(n int) *githubtest.Dataset {
 			},
 		)
 		if i%40 < 2 {
-			commit(d, name, noon.Add(-time.Hour))
+			addCommit(d, name, noon.Add(-time.Hour))
 		}
 	}
 	return d
 }
 
-// gone are the names of the repositories that have left.
-func (b *bench) gone() []string {
+// goneRepos returns the names of the repositories that are gone.
+func (b *bench) goneRepos() []string {
 	b.t.Helper()
 	names := []string{}
 	for _, r := range b.coverage().Repos {
@@ -61,13 +64,13 @@ func (b *bench) gone() []string {
 	return names
 }
 
-// during changes the data when the n-th page of the listing is asked for; pages that are asked for at the same time
-// come after it.
-func (b *bench) during(api github.API, n int, change func(*githubtest.Dataset)) {
+// changeDuringListing changes the data when the n-th page of the listing is requested; pages that are requested at the
+// same time get the changed data.
+func (b *bench) changeDuringListing(api github.API, n int, change func(*githubtest.Dataset)) {
 	var mu sync.Mutex
 	count := 0
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
-		if !asks(discoverQuestion[api])(r) {
+		if !isRequest(discoverRequest[api])(r) {
 			return
 		}
 		mu.Lock()
@@ -78,7 +81,8 @@ func (b *bench) during(api github.API, n int, change func(*githubtest.Dataset)) 
 	})
 }
 
-func everyFortieth(n int) []string {
+// fortiethNames returns the names of each fortieth repository of agedOrg.
+func fortiethNames(n int) []string {
 	var names []string
 	for i := 0; i < n; i += 40 {
 		names = append(names, fmt.Sprintf("repo-%04d", i))
@@ -86,25 +90,26 @@ func everyFortieth(n int) []string {
 	return names
 }
 
-// requireOnlyOf holds failures to those of repositories that left after they were listed and before they were read.
-func requireOnlyOf(t *testing.T, left []string, failures []Failure) {
+// requireFailuresOf requires that all failures are of repositories that left after they were listed and before they
+// were read.
+func requireFailuresOf(t *testing.T, left []string, failures []Failure) {
 	t.Helper()
 	for _, f := range failures {
 		require.Contains(t, left, f.Repo)
-		require.ErrorAs(t, f.Err, new(*github.NotFoundError))
+		require.ErrorAs(t, f.Err, new(*transport.NotFoundError))
 	}
 }
 
-// TestRowsShift: what a listing by page numbers skips because others were deleted is looked up, one request each, and
-// is read in the same pass.
-func TestRowsShift(t *testing.T) {
+// TestListingShiftsBetweenPages: repositories that a listing by page numbers skips, because others were deleted, are
+// looked up with one request each, and are read in the same pass.
+func TestListingShiftsBetweenPages(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIREST, oldOrg(250))
+	b := newBench(t, github.APIREST, agedOrg(250))
 	b.pass()
 	at := b.clock.Advance(interval).Add(-time.Minute)
 	var once sync.Once
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
-		if !asks(discoverQuestion[github.APIREST])(r) || strings.Contains(r.Query, "page=1&") {
+		if !isRequest(discoverRequest[github.APIREST])(r) || strings.Contains(r.Query, "page=1&") {
 			return
 		}
 		once.Do(func() {
@@ -112,86 +117,89 @@ func TestRowsShift(t *testing.T) {
 				for i := range 5 {
 					d.RemoveRepo(fmt.Sprintf("repo-%04d", i))
 				}
-				commit(d, "repo-0102", at)
+				addCommit(d, "repo-0102", at)
 			})
 		})
 	})
 	b.server.ResetRequests()
-	sum := b.pass()
-	requireOnlyOf(t, []string{"repo-0000", "repo-0001", "repo-0002", "repo-0003", "repo-0004"}, sum.Failures)
-	require.Equal(t, 1, sum.Events)
-	require.Equal(t, 250, sum.Repositories, "the five that were deleted are on the first page")
+	result := b.pass()
+	requireFailuresOf(t, []string{"repo-0000", "repo-0001", "repo-0002", "repo-0003", "repo-0004"}, result.Failures)
+	require.Equal(t, 1, result.Events)
+	require.Equal(t, 250, result.Repositories, "the five that were deleted are on the first page")
 	require.Equal(
-		t, 5, b.server.CountRequests(asks(lookupQuestion[github.APIREST])), "those that moved to the first page",
+		t, 5, b.server.CountRequests(isRequest(lookupRequest[github.APIREST])), "those that moved to the first page",
 	)
-	require.Empty(t, b.gone())
+	require.Empty(t, b.goneRepos())
 	b.clock.Advance(interval)
 	b.pass()
-	require.Empty(t, b.gone(), "one pass alone did not find them")
+	require.Empty(t, b.goneRepos(), "one pass alone did not find them")
 	b.clock.Advance(interval)
 	b.pass()
-	require.Len(t, b.gone(), 5)
+	require.Len(t, b.goneRepos(), 5)
 }
 
-// TestTwoLookupsForWhatIsGone: it is gone when two passes in a row did not find it, and is not looked up after that.
-func TestTwoLookupsForWhatIsGone(t *testing.T) {
+// TestGoneAfterTwoLookups: a repository is gone when two passes in a row did not find it, and is not looked up after
+// that.
+func TestGoneAfterTwoLookups(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for _, restarted := range []bool{false, true} {
-			b := newBench(t, api, dataset("one", "two", "three"))
+			b := newBench(t, api, newDataset("one", "two", "three"))
 			b.pass()
 			b.server.Update(func(d *githubtest.Dataset) { d.RemoveRepo("two") })
-			question := lookupQuestion[api]
+			question := lookupRequest[api]
 			if restarted { // the node ids are not known any more
 				b.collector = New(b.collector.settings, b.tallies)
-				question = lookupQuestion[github.APIREST]
+				question = lookupRequest[github.APIREST]
 			}
 			b.server.ResetRequests()
 			for _, gone := range [][]string{{}, {"two"}, {"two"}, {"two"}} {
 				b.clock.Advance(interval)
 				require.Equal(t, PassSuccess, b.pass().Status)
-				require.Equal(t, gone, b.gone())
+				require.Equal(t, gone, b.goneRepos())
 			}
-			require.Equal(t, 2, b.server.CountRequests(asks(question)))
+			require.Equal(t, 2, b.server.CountRequests(isRequest(question)))
 		}
 	})
 }
 
+// brokenNode makes GitHub answer null with an error for one repository of the listing.
 var brokenNode = githubtest.FieldError(
 	"organization.repositories.nodes.1", "", "Something went wrong while executing your query.",
 )
 
-// TestNullNodeCostsOnlyItsRepository: it is looked up, and read like the others.
-func TestNullNodeCostsOnlyItsRepository(t *testing.T) {
+// TestNullNodeIsLookedUp: a repository that is null in the listing is looked up, and read like the others.
+func TestNullNodeIsLookedUp(t *testing.T) {
 	t.Parallel()
-	data := dataset("one", "two", "three")
+	data := newDataset("one", "two", "three")
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
 	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: brokenNode})
 	at := b.clock.Advance(interval).Add(-time.Minute)
 	b.server.Update(func(d *githubtest.Dataset) {
 		for _, repo := range []string{"one", "two", "three"} {
-			commit(d, repo, at)
+			addCommit(d, repo, at)
 		}
 		*data = *d
 	})
 	b.server.ResetRequests()
-	sum := b.pass()
-	require.Equal(t, PassSuccess, sum.Status)
-	require.Equal(t, 3, sum.Events)
-	require.Equal(t, 1, b.server.CountRequests(asks("Discover")))
-	require.Equal(t, 1, b.server.CountRequests(asks("Lookup")))
-	require.Empty(t, b.gone())
+	result := b.pass()
+	require.Equal(t, PassSuccess, result.Status)
+	require.Equal(t, 3, result.Events)
+	require.Equal(t, 1, b.server.CountRequests(isRequest("Discover")))
+	require.Equal(t, 1, b.server.CountRequests(isRequest("Lookup")))
+	require.Empty(t, b.goneRepos())
 }
 
-// TestNullNodeThatNoRequestFinds costs that repository alone: it neither leaves nor is taken for read, and heals.
-func TestNullNodeThatNoRequestFinds(t *testing.T) {
+// TestNullNodeWhoseLookupFails: a repository that is null in the listing and whose lookup fails is neither gone nor
+// covered, is complete after the fault has ended, and changes no other repository.
+func TestNullNodeWhoseLookupFails(t *testing.T) {
 	t.Parallel()
 	for _, handed := range []bool{false, true} {
-		data := dataset("one", "two", "three")
+		data := newDataset("one", "two", "three")
 		b := newBench(t, github.APIGraphQL, data, func(s *Settings) { s.BackfillEnabled = handed })
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		edge := b.coverage().Edge
 		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Operation: "Discover"}, Effect: brokenNode})
 		b.server.InjectFault(
@@ -200,22 +208,22 @@ func TestNullNodeThatNoRequestFinds(t *testing.T) {
 				Effect: githubtest.FieldError("nodes.0", "", "Something went wrong."),
 			},
 		)
-		for range 3 {
+		for _, events := range []int{6, 4, 4} { // of the two others, with the issues that the first comments open
 			at := b.clock.Advance(interval).Add(-time.Minute)
 			b.server.Update(func(d *githubtest.Dataset) {
 				for _, repo := range []string{"one", "two", "three"} {
-					commit(d, repo, at)
-					comment(d, repo, 1, at)
+					addCommit(d, repo, at)
+					addComment(d, repo, 1, at)
 				}
 				*data = *d
 			})
-			sum := b.pass()
-			require.Equal(t, PassPartial, sum.Status)
-			require.Equal(t, 4, sum.Events, "of the other two")
-			require.Len(t, sum.Failures, activity.NumStreams)
-			require.NoError(t, sum.Incomplete, "it is known which one it was")
+			result := b.pass()
+			require.Equal(t, PassPartial, result.Status)
+			require.Equal(t, events, result.Events)
+			require.Len(t, result.Failures, activity.NumStreams)
+			require.NoError(t, result.Incomplete, "it is known which one it was")
 		}
-		require.Empty(t, b.gone())
+		require.Empty(t, b.goneRepos())
 		cov := b.coverage()
 		require.Len(t, cov.Gaps(), activity.NumStreams)
 		for _, gap := range cov.Gaps() {
@@ -224,7 +232,7 @@ func TestNullNodeThatNoRequestFinds(t *testing.T) {
 		b.server.ClearFaults()
 		b.clock.Advance(interval)
 		require.Equal(t, PassSuccess, b.pass().Status)
-		b.fill()
+		b.fillGaps()
 		cov = b.coverage()
 		require.Empty(t, cov.Gaps())
 		requireAllRecorded(t, b, data)
@@ -234,14 +242,14 @@ func TestNullNodeThatNoRequestFinds(t *testing.T) {
 // TestNullNodeOfNewRepository: the pass is partial, and a later one finds the repository when it is listed.
 func TestNullNodeOfNewRepository(t *testing.T) {
 	t.Parallel()
-	data := dataset("one", "three")
-	commit(data, "one", noon.Add(-time.Hour))
+	data := newDataset("one", "three")
+	addCommit(data, "one", noon.Add(-time.Hour))
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
 	b.clock.Advance(interval)
 	b.server.Update(func(d *githubtest.Dataset) {
 		d.Repos = append(d.Repos, githubtest.Repo{Name: "two", DefaultBranch: "main", CreatedAt: noon})
-		commit(d, "two", noon.Add(time.Minute))
+		addCommit(d, "two", noon.Add(time.Minute))
 	})
 	b.server.InjectFault(
 		githubtest.Fault{
@@ -249,34 +257,35 @@ func TestNullNodeOfNewRepository(t *testing.T) {
 			Effect: githubtest.NullAt("organization.repositories.nodes.2"),
 		},
 	)
-	sum := b.pass()
-	require.Equal(t, PassPartial, sum.Status)
-	require.Empty(t, sum.Failures)
-	require.ErrorAs(t, sum.Incomplete, new(*github.IncompleteError))
-	require.Equal(t, 2, sum.Repositories)
+	result := b.pass()
+	require.Equal(t, PassPartial, result.Status)
+	require.Empty(t, result.Failures)
+	require.ErrorAs(t, result.Incomplete, new(*github.IncompleteError))
+	require.Equal(t, 2, result.Repositories)
 	b.server.ClearFaults()
 	b.clock.Advance(interval)
 	require.Equal(t, PassSuccess, b.pass().Status)
-	require.Equal(t, uint64(1), b.metrics().of("two", activity.KindCommit))
+	require.Equal(t, uint64(1), b.metrics().total("two", activity.KindCommit))
 }
 
-// tellsAllTheSame reports whether a fault leaves it clear that a repository is gone: the status of the answer says it,
+// isGoneDespiteFault reports whether responses with a fault still show that a repository is gone: their status does,
 // and there are no pages.
-func tellsAllTheSame(api github.API, fault string) bool {
+func isGoneDespiteFault(api github.API, fault string) bool {
 	return fault == "endless pages" || api == github.APIREST && slices.Contains(
 		[]string{"404", "410", "451", "truncated JSON"}, fault,
 	)
 }
 
-// TestManyVanish: finding that out is bounded in each pass, and comes to its end.
+// TestManyVanish: the number of lookups in a pass is bounded, and after some passes all repositories that vanished are
+// gone.
 func TestManyVanish(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset()
+		data := newDataset()
 		for i := range 600 {
 			data.Repos = append(data.Repos, githubtest.Repo{
 				Name: fmt.Sprintf("repo-%04d", i), DefaultBranch: "main", CreatedAt: noon.AddDate(-1, 0, 0),
-				Empty: true,
+				RepoState: githubtest.RepoState{Empty: true},
 			})
 		}
 		b := newBench(t, api, data)
@@ -286,22 +295,22 @@ func TestManyVanish(t *testing.T) {
 		for i, gone := range want {
 			b.clock.Advance(interval)
 			b.server.ResetRequests()
-			sum := b.pass()
-			require.Len(t, b.gone(), gone)
-			require.LessOrEqual(t, b.server.CountRequests(asks(lookupQuestion[api])), 200)
-			told := api == github.APIGraphQL || i >= len(want)-2 // what is there of all of them
-			require.Equal(t, told, sum.Status == PassSuccess)
-			require.Equal(t, i == 0 && told, sum.VanishedRepositories == 550)
+			result := b.pass()
+			require.Len(t, b.goneRepos(), gone)
+			require.LessOrEqual(t, b.server.CountRequests(isRequest(lookupRequest[api])), 200)
+			allResolved := api == github.APIGraphQL || i >= len(want)-2 // every repository was looked up
+			require.Equal(t, allResolved, result.Status == PassSuccess)
+			require.Equal(t, i == 0 && allResolved, result.VanishedRepositories == 550)
 		}
 	})
 }
 
-// TestEverythingVanishesWithAHole: neither a hole in the listing nor answers by id make an organization of which
-// nothing is left to be seen lose everything.
-func TestEverythingVanishesWithAHole(t *testing.T) {
+// TestNothingIsGoneWhenEverythingVanishes: when the credential sees no repository any more, neither an incomplete
+// listing nor the responses to lookups make a repository gone.
+func TestNothingIsGoneWhenEverythingVanishes(t *testing.T) {
 	t.Parallel()
-	data := dataset("one", "two")
-	commit(data, "one", noon.Add(-time.Hour))
+	data := newDataset("one", "two")
+	addCommit(data, "one", noon.Add(-time.Hour))
 	b := newBench(t, github.APIGraphQL, data)
 	b.pass()
 	b.server.Update(func(d *githubtest.Dataset) {
@@ -315,13 +324,14 @@ func TestEverythingVanishesWithAHole(t *testing.T) {
 	)
 	_, err := b.collector.Pass(t.Context(), 1)
 	require.ErrorIs(t, err, ErrNoRepositories)
-	require.Empty(t, b.gone())
+	require.Empty(t, b.goneRepos())
 }
 
-// TestNodeIDsFollow the repositories that are there: they are all that is kept of a discovery.
-func TestNodeIDsFollow(t *testing.T) {
+// TestNodeIDsOfReadableRepositories: a collector keeps the node ids of the readable repositories between passes, and of
+// no other.
+func TestNodeIDsOfReadableRepositories(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIGraphQL, dataset("one", "two", "fork"))
+	b := newBench(t, github.APIGraphQL, newDataset("one", "two", "fork"))
 	b.server.Update(func(d *githubtest.Dataset) { d.Repo("fork").Fork = true })
 	b.pass()
 	require.Len(t, b.collector.nodeIDs, 2)

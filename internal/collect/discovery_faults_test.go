@@ -15,14 +15,15 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestRepositoriesMoveDuringAPass: whatever happens to some repositories between two pages of the listing, no other one
-// leaves, for no moment; those that left have left when two passes did not find them; and everything is recorded once.
+// is gone, at no time; those that left are gone when two passes did not find them; and everything is recorded once.
 func TestRepositoriesMoveDuringAPass(t *testing.T) {
 	t.Parallel()
 	const repositories = 210
-	moved := everyFortieth(repositories)
+	moved := fortiethNames(repositories)
 	each := func(change func(d *githubtest.Dataset, name string)) func(*githubtest.Dataset) {
 		return func(d *githubtest.Dataset) {
 			for _, name := range moved {
@@ -58,42 +59,42 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 				eachAPI(t, func(t *testing.T, api github.API) {
 					t.Run(fmt.Sprintf("%s/known=%v/request %d", name, known, n), func(t *testing.T) {
 						t.Parallel()
-						b := newBench(t, api, oldOrg(repositories))
+						b := newBench(t, api, agedOrg(repositories))
 						b.server.AddCredential(
 							githubtest.Credential{Token: githubtest.DefaultToken, Login: "l", PublicOnly: true},
 						)
 						b.pass()
 						require.Len(t, b.coverage().Repos, repositories)
 						if !known {
-							b.collector.settings.Source = b.client(api)
+							b.collector.settings.Source = b.newClient(api)
 						}
 						at := b.clock.Advance(interval).Add(-time.Minute)
-						b.during(api, n, func(d *githubtest.Dataset) {
+						b.changeDuringListing(api, n, func(d *githubtest.Dataset) {
 							test.change(d)
 							for i := 1; i < repositories; i += 40 { // what is next to them has a commit
-								commit(d, fmt.Sprintf("repo-%04d", i), at)
+								addCommit(d, fmt.Sprintf("repo-%04d", i), at)
 							}
 						})
 						left := []string{}
 						if test.leave {
 							left = moved
 						}
-						requireOnlyOf(t, left, b.pass().Failures)
-						require.Subset(t, left, b.gone())
+						requireFailuresOf(t, left, b.pass().Failures)
+						require.Subset(t, left, b.goneRepos())
 						b.clock.Advance(interval)
-						sum := b.pass()
-						require.Equal(t, PassSuccess, sum.Status)
-						require.Subset(t, left, b.gone())
-						require.Zero(t, sum.VanishedRepositories)
+						result := b.pass()
+						require.Equal(t, PassSuccess, result.Status)
+						require.Subset(t, left, b.goneRepos())
+						require.Zero(t, result.VanishedRepositories)
 						b.clock.Advance(interval)
-						sum = b.pass() // the second one that does not find them
-						require.Equal(t, PassSuccess, sum.Status)
-						require.Equal(t, left, b.gone())
-						require.Equal(t, repositories-len(left)+test.come, sum.Repositories)
+						result = b.pass() // the second one that does not find them
+						require.Equal(t, PassSuccess, result.Status)
+						require.Equal(t, left, b.goneRepos())
+						require.Equal(t, repositories-len(left)+test.come, result.Repositories)
 						require.Len(t, b.coverage().Repos, repositories+test.come)
 						for i := 1; i < repositories; i += 40 {
 							require.Equal(
-								t, uint64(2), b.metrics().of(fmt.Sprintf("repo-%04d", i), activity.KindCommit),
+								t, uint64(2), b.metrics().total(fmt.Sprintf("repo-%04d", i), activity.KindCommit),
 							)
 						}
 					})
@@ -103,46 +104,47 @@ func TestRepositoriesMoveDuringAPass(t *testing.T) {
 	}
 }
 
-// TestLookupFails: in each way, what the listing did not show is neither gone nor covered, the others are read, and the
-// next pass that can finds out.
+// TestLookupFails: whatever error a lookup has, a repository that the listing did not show is neither gone nor covered,
+// the others are read, and the next pass whose lookup succeeds decides.
 func TestLookupFails(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for name, fault := range theFaults {
+		for name, fault := range httpFaults {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				b := newBench(t, api, dataset("one", "two", "three"), handover)
+				b := newBench(t, api, newDataset("one", "two", "three"), enableBackfill)
 				b.pass()
-				b.fill()
+				b.fillGaps()
 				edge := b.coverage().Edge
 				at := b.clock.Advance(interval).Add(-time.Minute)
 				b.server.Update(func(d *githubtest.Dataset) {
 					d.RemoveRepo("two")
-					commit(d, "one", at)
+					addCommit(d, "one", at)
 				})
 				armed := b.server.InjectFault(
-					githubtest.Fault{Match: githubtest.Match{Func: asks(lookupQuestion[api])}, Effect: fault.do},
+					githubtest.Fault{Match: githubtest.Match{Func: isRequest(lookupRequest[api])}, Effect: fault.do},
 				)
-				sum := b.pass()
+				result := b.pass()
 				require.Positive(t, armed.Hits())
-				if tellsAllTheSame(api, name) {
-					require.Equal(t, PassSuccess, sum.Status)
-					require.Empty(t, b.gone())
+				if isGoneDespiteFault(api, name) {
+					require.Equal(t, PassSuccess, result.Status)
+					require.Empty(t, b.goneRepos())
 					b.clock.Advance(interval)
 					require.Equal(t, PassSuccess, b.pass().Status)
-					require.Equal(t, []string{"two"}, b.gone())
+					require.Equal(t, []string{"two"}, b.goneRepos())
 					return
 				}
-				require.Equal(t, PassPartial, sum.Status)
-				require.GreaterOrEqual(t, len(sum.Failures), activity.NumStreams)
-				limited := fault.want(&github.LimitError{})
-				require.Equal(t, limited, !sum.RetryAt.IsZero())
-				for i := range sum.Failures {
-					require.True(t, fault.want(sum.Failures[i].Err), "%T: %v", sum.Failures[i].Err, sum.Failures[i].Err)
-					require.True(t, limited || sum.Failures[i].Repo == "two")
-					require.True(t, sum.Failures[i].AllFailed)
+				require.Equal(t, PassPartial, result.Status)
+				require.GreaterOrEqual(t, len(result.Failures), activity.NumStreams)
+				limited := fault.want(&transport.LimitError{})
+				require.Equal(t, limited, !result.RetryAt.IsZero())
+				for i := range result.Failures {
+					require.True(t, fault.want(result.Failures[i].Err), "%T: %v", result.Failures[i].Err,
+						result.Failures[i].Err)
+					require.True(t, limited || result.Failures[i].Repo == "two")
+					require.True(t, result.Failures[i].AllFailed)
 				}
-				require.Empty(t, b.gone())
+				require.Empty(t, b.goneRepos())
 				cov := b.coverage()
 				missing := 0
 				for _, gap := range cov.Gaps() {
@@ -155,12 +157,12 @@ func TestLookupFails(t *testing.T) {
 				b.server.ClearFaults()
 				b.clock.Advance(2 * time.Hour)
 				b.pass()
-				require.Empty(t, b.gone())
+				require.Empty(t, b.goneRepos())
 				b.clock.Advance(interval)
 				b.pass()
-				require.Equal(t, []string{"two"}, b.gone())
-				b.fill()
-				require.Equal(t, uint64(1), b.metrics().of("one", activity.KindCommit))
+				require.Equal(t, []string{"two"}, b.goneRepos())
+				b.fillGaps()
+				require.Equal(t, uint64(1), b.metrics().total("one", activity.KindCommit))
 			})
 		}
 	})

@@ -12,16 +12,15 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestFaultMatrix: each fault in each question ends in its error after the right number of attempts, and as long as it
-// lasts what could not be read, and nothing else, is missing and nothing is invented; when it has passed, every metric
-// is the truth.
+// TestFaultMatrix: each fault in each request becomes its error after the right number of attempts. As long as it
+// lasts, exactly what could not be read is a gap and nothing is invented; when it has ended, every metric is correct.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
-	for asked, q := range questions {
-		for name, f := range theFaults {
+	for asked, q := range requestCases {
+		for name, f := range httpFaults {
 			t.Run(asked+": "+name, func(t *testing.T) {
 				t.Parallel()
-				faultCase(t, &q, f)
+				testFault(t, &q, f)
 			})
 		}
 		if !q.matches(githubtest.RequestInfo{
@@ -33,7 +32,7 @@ func TestFaultMatrix(t *testing.T) {
 		for name, f := range graphqlFaults {
 			t.Run(asked+": GraphQL "+name, func(t *testing.T) {
 				t.Parallel()
-				faultCase(t, &q, f)
+				testFault(t, &q, f)
 			})
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// FillRequest asks for the gaps within a scope. With RepoID 0 the repository is the readable one of that name.
+// FillRequest asks to read the gaps within a scope. With RepoID 0 the repository is the readable one of that name.
 type FillRequest struct {
 	activity.Scope
 	// Force reads all of the scope since the start of the coverage, whether it is a gap or not.
@@ -27,7 +27,7 @@ type FillRequest struct {
 
 // FillResult describes a fill.
 type FillResult struct {
-	// Streams are the ones that had a gap within the scope.
+	// Streams are the ones that had a gap within the scope when the fill began.
 	Streams activity.Streams
 	// Events is how many events were recorded that the ledger did not have, Failures the streams that still have a gap.
 	Events   int

@@ -16,23 +16,25 @@ import (
 
 const commentsRoute = "/repos/{owner}/{repo}/issues/comments"
 
-func handover(s *Settings) { s.BackfillEnabled = true }
+// enableBackfill leaves gaps to backfill.
+func enableBackfill(s *Settings) { s.BackfillEnabled = true }
 
-func about(route string) func(githubtest.RequestInfo) bool {
+// isRoute returns a function that reports whether a request is for a route, on any page.
+func isRoute(route string) func(githubtest.RequestInfo) bool {
 	return func(r githubtest.RequestInfo) bool { return r.Route == route }
 }
 
-// TestHandover: the gaps of a pass are left to workers, and the passes continue after them.
-func TestHandover(t *testing.T) {
+// TestGapsAreLeftToBackfill: the gaps of a pass are left to backfill, and the next passes continue after them.
+func TestGapsAreLeftToBackfill(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one", "two")
+		data := newDataset("one", "two")
 		for _, r := range data.Repos {
-			comment(data, r.Name, 1, noon.Add(-time.Hour))
+			addComment(data, r.Name, 1, noon.Add(-time.Hour))
 		}
-		b := newBench(t, api, data, handover)
+		b := newBench(t, api, data, enableBackfill)
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		failed := b.clock.Now()
 		b.server.InjectFault(
 			githubtest.Fault{
@@ -43,81 +45,82 @@ func TestHandover(t *testing.T) {
 			at := b.clock.Advance(interval)
 			b.server.Update(func(d *githubtest.Dataset) {
 				for _, r := range d.Repos {
-					comment(d, r.Name, 1, at.Add(-3*time.Minute))
+					addComment(d, r.Name, 1, at.Add(-3*time.Minute))
 				}
 			})
-			sum := b.pass()
-			require.Equal(t, PassPartial, sum.Status)
-			require.Len(t, sum.Failures, 1)
-			require.NotZero(t, sum.Failures[0].RepoID)
+			result := b.pass()
+			require.Equal(t, PassPartial, result.Status)
+			require.Len(t, result.Failures, 1)
+			require.NotZero(t, result.Failures[0].RepoID)
 		}
 		until := b.clock.Now()
 		b.server.ClearFaults()
 		b.server.ResetRequests()
 		b.clock.Advance(interval)
 		require.Equal(t, PassSuccess, b.pass().Status)
-		if api == github.APIGraphQL { // without signals every pass looks for what is new
+		if api == github.APIGraphQL { // without signals every pass requests new events
 			require.Zero(
-				t, b.server.CountRequests(about(commentsRoute)),
+				t, b.server.CountRequests(isRoute(commentsRoute)),
 				"nothing has happened since, and the gap is not the pass's business",
 			)
 		}
 
 		at := b.clock.Advance(interval)
-		b.server.Update(func(d *githubtest.Dataset) { comment(d, "one", 1, at.Add(-time.Minute)) })
+		b.server.Update(func(d *githubtest.Dataset) { addComment(d, "one", 1, at.Add(-time.Minute)) })
 		b.pass()
 		require.Equal(
-			t, uint64(2), b.metrics().of("one", activity.KindIssueComment),
+			t, uint64(2), b.metrics().total("one", activity.KindIssueComment),
 			"what is new is there before the gap is filled",
 		)
 		cov := b.coverage()
 		require.Len(t, cov.Gaps(), 1)
 		require.Equal(t, activity.Window{Start: failed, End: until}, cov.Gaps()[0].Window)
-		b.fill()
+		b.fillGaps()
 		cov = b.coverage()
 		require.Empty(t, cov.Gaps())
-		require.Equal(t, uint64(4), b.metrics().of("one", activity.KindIssueComment))
-		require.Equal(t, uint64(3), b.metrics().of("two", activity.KindIssueComment))
+		require.Equal(t, uint64(4), b.metrics().total("one", activity.KindIssueComment))
+		require.Equal(t, uint64(3), b.metrics().total("two", activity.KindIssueComment))
 	})
 }
 
-// TestHandoverOfCommits: a commit of an old date, pushed while commits could not be read, is found by the next pass,
-// for no window of dates has it.
-func TestHandoverOfCommits(t *testing.T) {
+// TestOldCommitPushedDuringAFailure: a commit of an old date that is pushed while commits cannot be read is found by
+// the next pass, because no window of dates has it.
+func TestOldCommitPushedDuringAFailure(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", noon.Add(-time.Hour))
-		b := newBench(t, api, data, handover)
+		data := newDataset("one")
+		addCommit(data, "one", noon.Add(-time.Hour))
+		b := newBench(t, api, data, enableBackfill)
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		b.clock.Advance(interval)
 		b.server.Update(func(d *githubtest.Dataset) {
-			c := commit(d, "one", noon.Add(-3*24*time.Hour))
+			c := addCommit(d, "one", noon.Add(-3*24*time.Hour))
 			c.PushedAt = b.clock.Now().Add(-time.Minute)
 		})
 		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(502)})
 		require.Equal(t, PassPartial, b.pass().Status)
 		b.server.ClearFaults()
-		b.fill()
+		b.fillGaps()
 		b.clock.Advance(interval)
 		b.pass()
-		require.Equal(t, uint64(2), b.metrics().of("one", activity.KindCommit))
+		require.Equal(t, uint64(2), b.metrics().total("one", activity.KindCommit))
 		cov := b.coverage()
 		require.Empty(t, cov.Gaps())
 	})
 }
 
-// TestHandoverAtFirstContact: a repository of which nothing could be read at first contact is read by orders.
-func TestHandoverAtFirstContact(t *testing.T) {
+// TestFailedFirstContactIsLeftToBackfill: a repository of which nothing could be read at first contact is read by
+// fills.
+func TestFailedFirstContactIsLeftToBackfill(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", noon.Add(-time.Hour))
-		commit(data, "one", noon.Add(-5*24*time.Hour))
-		pull(data, "one", 1, noon.Add(-4*24*time.Hour), nil)
-		comment(data, "one", 2, noon.Add(-2*time.Hour))
-		b := newBench(t, api, data, handover)
+		data := newDataset("one")
+		addCommit(data, "one", noon.Add(-time.Hour))
+		addCommit(data, "one", noon.Add(-5*24*time.Hour))
+		addPull(data, "one", 1, noon.Add(-4*24*time.Hour), nil)
+		addComment(data, "one", 2, noon.Add(-2*time.Hour))
+		b := newBench(t, api, data, enableBackfill)
 		b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: githubtest.Status(500)})
 		b.pass()
 		b.server.ClearFaults()
@@ -125,21 +128,21 @@ func TestHandoverAtFirstContact(t *testing.T) {
 			b.clock.Advance(interval)
 			b.pass()
 		}
-		b.fill()
+		b.fillGaps()
 		cov := b.coverage()
 		require.Empty(t, cov.Gaps())
-		require.Equal(t, uint64(2), b.metrics().of("one", activity.KindCommit))
-		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindPullRequestOpened))
-		require.Equal(t, uint64(1), b.metrics().of("one", activity.KindIssueComment))
+		require.Equal(t, uint64(2), b.metrics().total("one", activity.KindCommit))
+		require.Equal(t, uint64(1), b.metrics().total("one", activity.KindPullRequestOpened))
+		require.Equal(t, uint64(1), b.metrics().total("one", activity.KindIssueComment))
 	})
 }
 
-// TestPending: what a pass is about to read is known while it runs.
-func TestPending(t *testing.T) {
+// TestPendingStreams: PendingStreams returns what a pass is about to read, while it runs.
+func TestPendingStreams(t *testing.T) {
 	t.Parallel()
-	data := dataset("one")
-	comment(data, "one", 1, noon.Add(-time.Hour))
-	b := newBench(t, github.APIGraphQL, data, handover)
+	data := newDataset("one")
+	addComment(data, "one", 1, noon.Add(-time.Hour))
+	b := newBench(t, github.APIGraphQL, data, enableBackfill)
 	var during activity.Streams
 	b.server.OnRequest(func(r githubtest.RequestInfo) {
 		if r.Route == commentsRoute {
@@ -158,20 +161,20 @@ func TestPending(t *testing.T) {
 	}
 }
 
-// TestQuietAtFirstContact: where nothing has happened since the look-back began, nothing is asked for, and nothing that
-// happens later is missed.
+// TestQuietAtFirstContact: streams in which nothing has happened since the look-back began are not requested at first
+// contact, and later activity in them is found.
 func TestQuietAtFirstContact(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("quiet", "half")
+		data := newDataset("quiet", "half")
 		long := noon.Add(-40 * 24 * time.Hour)
 		for _, r := range data.Repos {
-			commit(data, r.Name, long)
-			pull(data, r.Name, 1, long, nil)
-			comment(data, r.Name, 2, long)
+			addCommit(data, r.Name, long)
+			addPull(data, r.Name, 1, long, nil)
+			addComment(data, r.Name, 2, long)
 		}
-		comment(data, "half", 2, noon.Add(-time.Hour))
-		b := newBench(t, api, data, handover)
+		addComment(data, "half", 2, noon.Add(-time.Hour))
+		b := newBench(t, api, data, enableBackfill)
 		require.Equal(t, PassSuccess, b.pass().Status)
 		if api == github.APIGraphQL { // REST's listing has the signal of pushes alone
 			require.Zero(t, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Repo == "quiet" }))
@@ -181,44 +184,44 @@ func TestQuietAtFirstContact(t *testing.T) {
 				require.Equal(t, activity.StreamComments, gap.Stream)
 			}
 		}
-		b.fill()
-		require.Equal(t, uint64(1), b.metrics().of("half", activity.KindIssueComment))
+		b.fillGaps()
+		require.Equal(t, uint64(1), b.metrics().total("half", activity.KindIssueComment))
 		at := b.clock.Advance(interval)
 		b.server.Update(func(d *githubtest.Dataset) {
 			for _, r := range d.Repos {
-				c := commit(d, r.Name, noon.Add(-3*24*time.Hour)) // pushed late
+				c := addCommit(d, r.Name, noon.Add(-3*24*time.Hour)) // pushed late
 				c.PushedAt = at.Add(-time.Minute)
-				pull(d, r.Name, 5, at.Add(-time.Minute), nil)
-				comment(d, r.Name, 5, at.Add(-time.Minute))
+				addPull(d, r.Name, 5, at.Add(-time.Minute), nil)
+				addComment(d, r.Name, 5, at.Add(-time.Minute))
 			}
 		})
 		b.pass()
 		for _, name := range []string{"quiet", "half"} {
-			require.Equal(t, uint64(1), b.metrics().of(name, activity.KindCommit), name)
-			require.Equal(t, uint64(1), b.metrics().of(name, activity.KindPullRequestOpened), name)
+			require.Equal(t, uint64(1), b.metrics().total(name, activity.KindCommit), name)
+			require.Equal(t, uint64(1), b.metrics().total(name, activity.KindPullRequestOpened), name)
 		}
-		require.Equal(t, uint64(1), b.metrics().of("quiet", activity.KindIssueComment))
-		require.Equal(t, uint64(2), b.metrics().of("half", activity.KindIssueComment))
+		require.Equal(t, uint64(1), b.metrics().total("quiet", activity.KindIssueComment))
+		require.Equal(t, uint64(2), b.metrics().total("half", activity.KindIssueComment))
 	})
 }
 
-// pageOfComments adds so many old ones that the first question of a first contact does not show all.
-func pageOfComments(d *githubtest.Dataset) {
+// addPageOfComments adds so many old comments that the first response of a first contact does not have all.
+func addPageOfComments(d *githubtest.Dataset) {
 	for range 100 {
-		comment(d, "one", 1, noon.AddDate(0, 0, -10))
+		addComment(d, "one", 1, noon.AddDate(0, 0, -10))
 	}
 }
 
-// TestFill reads of a window what is missing, and nothing twice.
+// TestFill: a fill reads the gaps within a window, and nothing twice.
 func TestFill(t *testing.T) {
 	t.Parallel()
-	data := dataset("one")
+	data := newDataset("one")
 	for day := range 10 {
-		commit(data, "one", noon.Add(-time.Duration(24*day+2)*time.Hour))
-		comment(data, "one", 1, noon.Add(-time.Duration(24*day+2)*time.Hour))
+		addCommit(data, "one", noon.Add(-time.Duration(24*day+2)*time.Hour))
+		addComment(data, "one", 1, noon.Add(-time.Duration(24*day+2)*time.Hour))
 	}
-	pageOfComments(data)
-	b := newBench(t, github.APIGraphQL, data, handover)
+	addPageOfComments(data)
+	b := newBench(t, github.APIGraphQL, data, enableBackfill)
 	b.pass()
 	window := activity.Window{Start: noon.AddDate(0, 0, -5), End: noon}
 	order := FillRequest{
@@ -261,16 +264,16 @@ func TestFill(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnknownRepository)
 }
 
-// TestFillFails keeps what was read of the streams that could be, and the rest as a gap.
+// TestFillFails: a fill in which a stream fails records what was read of the others, and leaves the rest as a gap.
 func TestFillFails(t *testing.T) {
 	t.Parallel()
-	data := dataset("one")
+	data := newDataset("one")
 	for day := range 5 {
-		commit(data, "one", noon.Add(-time.Duration(24*day+2)*time.Hour))
-		comment(data, "one", 1, noon.Add(-time.Duration(24*day+2)*time.Hour))
+		addCommit(data, "one", noon.Add(-time.Duration(24*day+2)*time.Hour))
+		addComment(data, "one", 1, noon.Add(-time.Duration(24*day+2)*time.Hour))
 	}
-	pageOfComments(data)
-	b := newBench(t, github.APIGraphQL, data, handover)
+	addPageOfComments(data)
+	b := newBench(t, github.APIGraphQL, data, enableBackfill)
 	b.pass()
 	b.server.InjectFault(
 		githubtest.Fault{Match: githubtest.Match{Route: commentsRoute}, Effect: githubtest.Status(503)},
@@ -287,11 +290,11 @@ func TestFillFails(t *testing.T) {
 	cov := b.coverage()
 	require.Len(t, cov.Gaps(), 1)
 	require.Equal(t, activity.StreamComments, cov.Gaps()[0].Stream)
-	require.Equal(t, uint64(5), b.metrics().of("one", activity.KindCommit))
+	require.Equal(t, uint64(5), b.metrics().total("one", activity.KindCommit))
 	b.server.ClearFaults()
 	filled, err = b.collector.Fill(t.Context(), order)
 	require.NoError(t, err)
 	require.Equal(t, activity.StreamsOf(activity.StreamComments), filled.Streams)
-	require.Equal(t, uint64(105), b.metrics().of("one", activity.KindIssueComment))
+	require.Equal(t, uint64(105), b.metrics().total("one", activity.KindIssueComment))
 	require.Positive(t, b.tally(TallyStoreWrites, sourceWorker, "success"))
 }

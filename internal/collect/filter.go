@@ -51,9 +51,10 @@ func (f *Filter) decide(r *activity.Repository) filterDecision {
 // or neither.
 type UnmatchedPatterns struct{ Include, Exclude []string }
 
-// patternMatches records, during a pass, which patterns of a filter match a repository.
+// patternMatches records, during a pass, which patterns of a filter match a repository: by the index of the pattern.
 type patternMatches struct{ include, exclude []bool }
 
+// newPatternMatches returns matches in which no pattern has matched yet.
 func (f *Filter) newPatternMatches() patternMatches {
 	return patternMatches{include: make([]bool, len(f.include)), exclude: make([]bool, len(f.exclude))}
 }
@@ -64,18 +65,21 @@ func (m *patternMatches) record(f *Filter, name string) {
 	recordMatches(f.exclude, m.exclude, name)
 }
 
+// recordMatches records in matched, by index, the patterns of a list that match a name.
 func recordMatches(list pattern.List, matched []bool, name string) {
 	for i := range list {
 		matched[i] = matched[i] || list[i].Match(name)
 	}
 }
 
+// unmatched returns the patterns of the filter that have matched no repository.
 func (m *patternMatches) unmatched(f *Filter) UnmatchedPatterns {
 	return UnmatchedPatterns{
 		Include: patternsWithoutMatch(f.include, m.include), Exclude: patternsWithoutMatch(f.exclude, m.exclude),
 	}
 }
 
+// patternsWithoutMatch returns the patterns of a list whose index is not set in matched.
 func patternsWithoutMatch(list pattern.List, matched []bool) []string {
 	var texts []string
 	for i := range list {

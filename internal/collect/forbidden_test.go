@@ -13,10 +13,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// forbid forbids repositories from now on.
-func (b *bench) forbid(names ...string) {
+// forbidRepos makes repositories forbidden.
+func (b *bench) forbidRepos(names ...string) {
 	b.server.Update(func(d *githubtest.Dataset) {
 		for _, name := range names {
 			d.Repo(name).Forbidden = []githubtest.Period{{Start: b.clock.Now()}}
@@ -24,7 +25,8 @@ func (b *bench) forbid(names ...string) {
 	})
 }
 
-func (b *bench) allow() {
+// allowRepos ends what forbidRepos began.
+func (b *bench) allowRepos() {
 	b.server.Update(func(d *githubtest.Dataset) {
 		for i := range d.Repos {
 			d.Repos[i].Forbidden = nil
@@ -32,8 +34,8 @@ func (b *bench) allow() {
 	})
 }
 
-// TestForbiddenIsNotGone: what the credential may not see for a while is missing, and is looked up ever more rarely;
-// nothing ends, and afterwards nothing is missing.
+// TestForbiddenIsNotGone: a repository that the credential may not read for a while has gaps and is looked up ever more
+// rarely; no series of it ends, and afterwards it is complete.
 func TestForbiddenIsNotGone(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -41,52 +43,52 @@ func TestForbiddenIsNotGone(t *testing.T) {
 			t.Run(fmt.Sprintf("all=%v", all), func(t *testing.T) {
 				t.Parallel()
 				names := []string{"one", "two", "three", "four"}
-				data := dataset(names...)
+				data := newDataset(names...)
 				for _, name := range names {
-					commit(data, name, noon.Add(-time.Hour))
+					addCommit(data, name, noon.Add(-time.Hour))
 				}
-				b := newBench(t, api, data, handover)
+				b := newBench(t, api, data, enableBackfill)
 				b.pass()
-				b.fill()
+				b.fillGaps()
 				edge := b.coverage().Edge
 				forbidden := names[:3]
 				if all {
 					forbidden = names
 				}
-				b.forbid(forbidden...)
+				b.forbidRepos(forbidden...)
 				b.server.ResetRequests()
 				for range 12 {
 					at := b.clock.Advance(interval).Add(-time.Minute)
 					b.server.Update(func(d *githubtest.Dataset) {
 						for _, name := range names {
-							commit(d, name, at)
+							addCommit(d, name, at)
 						}
 						*data = *d
 					})
-					sum := b.pass()
-					require.Equal(t, PassPartial, sum.Status)
-					require.Zero(t, sum.VanishedRepositories)
-					require.Len(t, sum.Failures, len(forbidden)*activity.NumStreams)
-					for _, f := range sum.Failures {
+					result := b.pass()
+					require.Equal(t, PassPartial, result.Status)
+					require.Zero(t, result.VanishedRepositories)
+					require.Len(t, result.Failures, len(forbidden)*activity.NumStreams)
+					for _, f := range result.Failures {
 						require.True(t, f.PresenceUnknown)
-						require.ErrorAs(t, f.Err, new(*github.ForbiddenError))
+						require.ErrorAs(t, f.Err, new(*transport.ForbiddenError))
 						require.ErrorContains(t, f.Err, "organization SAML enforcement")
 					}
 					require.Equal(
-						t, activity.EveryStream, b.collector.PendingStreams(b.idOf("one")), "no job can read it",
+						t, activity.EveryStream, b.collector.PendingStreams(b.repoID("one")), "no job can read it",
 					)
 				}
-				require.Empty(t, b.gone())
-				lookups := b.server.CountRequests(asks(lookupQuestion[api]))
+				require.Empty(t, b.goneRepos())
+				lookups := b.server.CountRequests(isRequest(lookupRequest[api]))
 				require.LessOrEqual(t, lookups, 4*len(forbidden), "in an hour")
 				cov := b.coverage()
 				require.Len(t, cov.Gaps(), len(forbidden)*activity.NumStreams)
 				require.Equal(t, edge, cov.OldestUncovered())
-				b.allow()
+				b.allowRepos()
 				b.clock.Advance(interval)
 				require.Equal(t, PassSuccess, b.pass().Status)
-				require.Zero(t, b.collector.PendingStreams(b.idOf("one")))
-				b.fill()
+				require.Zero(t, b.collector.PendingStreams(b.repoID("one")))
+				b.fillGaps()
 				b.requireNoGaps()
 				*data = *dataOf(b)
 				requireAllRecorded(t, b, data)
@@ -95,15 +97,15 @@ func TestForbiddenIsNotGone(t *testing.T) {
 	})
 }
 
-// dataOf is the data that the server has.
+// dataOf returns the data that the server has.
 func dataOf(b *bench) *githubtest.Dataset {
 	var data *githubtest.Dataset
 	b.server.Update(func(d *githubtest.Dataset) { data = d.Clone() })
 	return data
 }
 
-// TestForbiddenAtFirstContact: the pass says that there are repositories that the credential may not see, with GitHub's
-// text.
+// TestForbiddenAtFirstContact: a pass reports that there are repositories that the credential may not read, with
+// GitHub's message.
 func TestForbiddenAtFirstContact(t *testing.T) {
 	t.Parallel()
 	for api, text := range map[github.API]string{
@@ -114,33 +116,33 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 	} {
 		t.Run(string(api), func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, api, dataset("one", "two", "three"), handover)
-			b.forbid("one", "two")
+			b := newBench(t, api, newDataset("one", "two", "three"), enableBackfill)
+			b.forbidRepos("one", "two")
 			for range 2 {
-				sum := b.pass()
-				require.Equal(t, PassPartial, sum.Status)
-				require.ErrorContains(t, sum.Incomplete, text)
-				require.ErrorAs(t, sum.Incomplete, new(*github.ForbiddenError))
-				require.Empty(t, sum.Failures)
-				require.Equal(t, 1, sum.Repositories)
+				result := b.pass()
+				require.Equal(t, PassPartial, result.Status)
+				require.ErrorContains(t, result.Incomplete, text)
+				require.ErrorAs(t, result.Incomplete, new(*transport.ForbiddenError))
+				require.Empty(t, result.Failures)
+				require.Equal(t, 1, result.Repositories)
 				b.clock.Advance(interval)
 			}
-			b.allow()
+			b.allowRepos()
 			require.Equal(t, PassSuccess, b.pass().Status)
 			require.Len(t, b.coverage().Repos, 3)
 		})
 	}
 }
 
-// TestGoneAtTheSecondLook: one pass that does not find a repository ends nothing and claims nothing; a transfer, which
+// TestGoneAfterTwoPasses: one pass that does not find a repository ends no series and covers nothing; a transfer, which
 // GitHub reports, and a filter count at once.
-func TestGoneAtTheSecondLook(t *testing.T) {
+func TestGoneAfterTwoPasses(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one", "two", "three", "four", "five", "six", "fork")
-		b := newBench(t, api, data, handover)
+		data := newDataset("one", "two", "three", "four", "five", "six", "fork")
+		b := newBench(t, api, data, enableBackfill)
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		edge := b.coverage().Edge
 		lost := *data.Repo("one")
 		b.server.Update(func(d *githubtest.Dataset) {
@@ -148,47 +150,48 @@ func TestGoneAtTheSecondLook(t *testing.T) {
 			d.Repo("two").TransferredTo = "elsewhere"
 		})
 		b.clock.Advance(interval)
-		sum := b.pass()
-		require.Equal(t, PassSuccess, sum.Status)
-		require.Empty(t, sum.Failures)
-		require.Equal(t, []string{"two"}, b.gone())
+		result := b.pass()
+		require.Equal(t, PassSuccess, result.Status)
+		require.Empty(t, result.Failures)
+		require.Equal(t, []string{"two"}, b.goneRepos())
 		cov := b.coverage()
 		require.Len(t, cov.Gaps(), activity.NumStreams)
 		require.Equal(t, edge, cov.OldestUncovered())
-		require.Equal(t, activity.EveryStream, b.collector.PendingStreams(b.idOf("one")))
+		require.Equal(t, activity.EveryStream, b.collector.PendingStreams(b.repoID("one")))
 
 		at := b.clock.Advance(interval).Add(-time.Minute)
 		b.server.Update(func(d *githubtest.Dataset) {
 			d.Repos = append(d.Repos, lost)
-			commit(d, "one", at)
+			addCommit(d, "one", at)
 		})
 		require.Equal(t, 1, b.pass().Events, "it was there")
-		b.fill()
+		b.fillGaps()
 		b.requireNoGaps()
 
 		b.server.Update(func(d *githubtest.Dataset) { d.RemoveRepo("one") })
 		for _, gone := range [][]string{{"two"}, {"one", "two"}} {
 			b.clock.Advance(interval)
 			b.pass()
-			require.Equal(t, gone, b.gone())
+			require.Equal(t, gone, b.goneRepos())
 		}
 		filter, err := NewFilter([]string{"*"}, []string{"six"}, false, false)
 		require.NoError(t, err)
 		b.collector.settings.Filter = filter
 		b.clock.Advance(interval)
 		require.Zero(t, b.pass().VanishedRepositories)
-		require.Equal(t, []string{"one", "six", "two"}, b.gone())
+		require.Equal(t, []string{"one", "six", "two"}, b.goneRepos())
 	})
 }
 
-// TestASuspicionOfLongAgo is none: passes of another replica have come between.
-func TestASuspicionOfLongAgo(t *testing.T) {
+// TestUnseenIsForgottenAfterPassesOfOthers: a repository that a pass did not find is not gone when the next pass of the
+// same replica does not find it, and another replica has made passes between.
+func TestUnseenIsForgottenAfterPassesOfOthers(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIGraphQL, dataset("one", "two"), handover)
+	b := newBench(t, github.APIGraphQL, newDataset("one", "two"), enableBackfill)
 	other := New(b.collector.settings, b.tallies)
 	b.pass()
 	fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
-		return asks("Discover")(r) || asks("Lookup")(r)
+		return isRequest("Discover")(r) || isRequest("Lookup")(r)
 	}}, Effect: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
 	b.clock.Advance(interval)
 	b.pass()
@@ -198,16 +201,17 @@ func TestASuspicionOfLongAgo(t *testing.T) {
 	_, err := other.Pass(t.Context(), 2)
 	require.NoError(t, err)
 	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: func(r githubtest.RequestInfo) bool {
-		return asks("Discover")(r) || asks("Lookup")(r)
+		return isRequest("Discover")(r) || isRequest("Lookup")(r)
 	}}, Effect: githubtest.FieldError("**.nodes.0", "NOT_FOUND", "Could not resolve.")})
 	b.clock.Advance(interval)
 	_, err = b.collector.Pass(t.Context(), 3)
 	require.NoError(t, err)
-	require.Empty(t, b.gone())
+	require.Empty(t, b.goneRepos())
 	require.Len(t, b.collector.unseen, 1)
 }
 
-// TestMostVanish: whatever makes most of the repositories vanish at once, a second look comes before anything ends.
+// TestMostVanish: whatever makes most of the repositories vanish at once, a second pass must miss them before any
+// series ends.
 func TestMostVanish(t *testing.T) {
 	t.Parallel()
 	names := []string{"one", "two", "three", "four", "five"}
@@ -235,19 +239,19 @@ func TestMostVanish(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				b := newBench(t, api, dataset(names...), handover)
+				b := newBench(t, api, newDataset(names...), enableBackfill)
 				b.pass()
-				b.fill()
+				b.fillGaps()
 				vanish(b)
 				b.clock.Advance(interval)
-				sum := b.pass()
-				require.Equal(t, 3, sum.VanishedRepositories)
-				require.Equal(t, PassSuccess, sum.Status)
-				require.Empty(t, b.gone())
+				result := b.pass()
+				require.Equal(t, 3, result.VanishedRepositories)
+				require.Equal(t, PassSuccess, result.Status)
+				require.Empty(t, b.goneRepos())
 				b.clock.Advance(interval)
-				sum = b.pass()
-				require.Zero(t, sum.VanishedRepositories)
-				require.Len(t, b.gone(), 3)
+				result = b.pass()
+				require.Zero(t, result.VanishedRepositories)
+				require.Len(t, b.goneRepos(), 3)
 			})
 		}
 	})

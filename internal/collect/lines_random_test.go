@@ -19,28 +19,29 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
-// TestRandomLines: whatever happens, the weekly lines that are shown were true when they were confirmed, and when
-// trouble ends they are confirmed. GX_SEEDS is how many histories there are with each API.
+// TestRandomLines: whatever happens, the weekly lines that are shown were correct when they were confirmed, and when
+// the faults end they are confirmed. GX_SEEDS is the number of histories with each API.
 func TestRandomLines(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		for seed := range seeds(t, 4) {
+		for seed := range numSeeds(t, 4) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				newLinesTurmoil(t, api, seed).run()
+				newRandomLinesOrg(t, api, seed).run()
 			})
 		}
 	})
 }
 
-// linesTurmoil is an organization to which people push at random, whose weekly lines are got through faults, limits and
-// changes of leader.
-type linesTurmoil struct {
+// randomLinesOrg is an organization with random pushes, whose weekly lines are read with faults, limits and changes of
+// leader.
+type randomLinesOrg struct {
 	*linesBench
 
 	rnd *rand.Rand
@@ -48,17 +49,17 @@ type linesTurmoil struct {
 	ids []int64
 }
 
-func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
+func newRandomLinesOrg(t *testing.T, api github.API, seed uint64) *randomLinesOrg {
 	t.Helper()
-	c := &linesTurmoil{rnd: rand.New(rand.NewPCG(seed, 3))}
-	data := dataset("a", "b", "c")
+	c := &randomLinesOrg{rnd: rand.New(rand.NewPCG(seed, 3))}
+	data := newDataset("a", "b", "c")
 	for i, repo := range data.Repos {
 		for n := range 3 + 6*i {
 			at := noon.Add(-time.Duration(c.rnd.IntN(20*24))*time.Hour - time.Duration(n)*time.Second)
-			commit(data, repo.Name, at).Login = c.randomAuthor()
+			addCommit(data, repo.Name, at).Login = c.randomAuthor()
 		}
 	}
-	b := inProcessBench(t, api, data, func(s *githubtest.Settings, g *github.Settings, set *Settings) {
+	b := newInProcessBench(t, api, data, func(s *githubtest.Settings, g *transport.Settings, set *Settings) {
 		s.StatsZeroFrom, s.StatsPending = 14, c.rnd.IntN(3)
 		set.WithoutLines, set.BackfillEnabled = true, c.rnd.IntN(2) == 0
 		g.Retry.MaxAttempts = 1
@@ -76,7 +77,7 @@ func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
 		c.settings.MaxCommits = 5
 	}
 	b.pass()
-	b.fill()
+	b.fillGaps()
 	c.newTerm()
 	for id := range b.coverage().Repos {
 		c.ids = append(c.ids, id)
@@ -84,15 +85,16 @@ func newLinesTurmoil(t *testing.T, api github.API, seed uint64) *linesTurmoil {
 	return c
 }
 
-// randomAuthor is the author of a commit; at times one without an account.
-func (c *linesTurmoil) randomAuthor() *string {
+// randomAuthor returns the author of a commit; nil, at random, for one without an account.
+func (c *randomLinesOrg) randomAuthor() *string {
 	return []*string{new("ada"), new("bob"), new("eve"), nil}[c.rnd.IntN(4)]
 }
 
-func (c *linesTurmoil) run() {
+// run makes steps and checks the lines after each; then the faults end, and the lines must be confirmed.
+func (c *randomLinesOrg) run() {
 	for range 120 {
 		c.step()
-		c.requireTrue()
+		c.requireCorrect()
 	}
 	c.server.ClearFaults()
 	c.server.Update(func(d *githubtest.Dataset) {
@@ -103,7 +105,7 @@ func (c *linesTurmoil) run() {
 	c.newTerm()
 	c.clock.Advance(26 * time.Hour)
 	for end := c.clock.Now().Add(6 * day); c.clock.Now().Before(end); {
-		now, next := c.clock.Now(), c.round().NextAt
+		now, next := c.clock.Now(), c.passAndRound().NextAt
 		if next.Before(now.Add(time.Second)) {
 			next = now.Add(time.Second)
 		}
@@ -111,21 +113,21 @@ func (c *linesTurmoil) run() {
 			next = now.Add(6 * time.Hour)
 		}
 		c.clock.set(next)
-		c.fill()
-		c.requireTrue()
+		c.fillGaps()
+		c.requireCorrect()
 	}
-	c.round()
-	c.requireTrue()
+	c.passAndRound()
+	c.requireCorrect()
 	c.requireCurrent()
 }
 
-// requireCurrent: with the fallback everything is known of the last week in the end.
-func (c *linesTurmoil) requireCurrent() {
+// requireCurrent requires that, with the fallback, the lines of the last week are complete in the end.
+func (c *randomLinesOrg) requireCurrent() {
 	c.t.Helper()
 	if !c.settings.Rules.Fallback {
 		return
 	}
-	week, view := ledger.LastCompleteWeek(c.clock.Now()), c.given()
+	week, view := ledger.LastCompleteWeek(c.clock.Now()), c.followedView()
 	for _, id := range c.ids {
 		sample, _ := view.Entry(ledger.WeeklyLinesKey(id))
 		doc, err := ledger.DecodeWeeklyLines(sample.Data)
@@ -134,7 +136,8 @@ func (c *linesTurmoil) requireCurrent() {
 	}
 }
 
-func (c *linesTurmoil) require(ok bool, format string, args ...any) {
+// require fails the test with the log of the steps unless ok.
+func (c *randomLinesOrg) require(ok bool, format string, args ...any) {
 	c.t.Helper()
 	if ok {
 		return
@@ -145,8 +148,8 @@ func (c *linesTurmoil) require(ok bool, format string, args ...any) {
 	require.Fail(c.t, fmt.Sprintf(format, args...))
 }
 
-// step lets time pass and people push, and makes a pass, what workers do then, and a round, which may be in trouble.
-func (c *linesTurmoil) step() {
+// step advances the clock, pushes, makes a pass, fills gaps, and makes a round, which may meet faults.
+func (c *randomLinesOrg) step() {
 	pauses := []time.Duration{
 		time.Minute, 5 * time.Minute, 5 * time.Minute, 20 * time.Minute, time.Hour, time.Hour, 5 * time.Hour,
 		11 * time.Hour, 25 * time.Hour,
@@ -157,20 +160,20 @@ func (c *linesTurmoil) step() {
 	what := []string{fmt.Sprintf("%s after %s", now.Format(time.DateTime), pause)}
 	c.server.Update(func(d *githubtest.Dataset) {
 		for range c.rnd.IntN(3) {
-			what = append(what, c.push(d, c.name(d), from.Add(time.Duration(c.rnd.Int64N(int64(pause))))))
+			what = append(what, c.push(d, c.randomRepo(d), from.Add(time.Duration(c.rnd.Int64N(int64(pause))))))
 		}
-		what = append(what, c.move(d, now))
+		what = append(what, c.moveRandomRepo(d, now))
 	})
-	what = append(what, c.trouble())
+	what = append(what, c.injectFaults())
 	if c.rnd.IntN(12) == 0 {
 		c.newTerm()
 		what = append(what, "a new leader")
 	}
 	if c.rnd.IntN(5) > 0 {
-		sum, err := c.collector.Pass(c.t.Context(), 1)
-		what = append(what, fmt.Sprintf("pass: %s (%v)", sum.Status, err))
+		result, err := c.collector.Pass(c.t.Context(), 1)
+		what = append(what, fmt.Sprintf("pass: %s (%v)", result.Status, err))
 		if c.rnd.IntN(2) == 0 {
-			c.fill()
+			c.fillGaps()
 			what = append(what, "and workers")
 		}
 	}
@@ -179,18 +182,19 @@ func (c *linesTurmoil) step() {
 	what = append(
 		what,
 		fmt.Sprintf(
-			"%d asked, %d read, %d quiet, %d failed", done.StatisticsReads, done.CommitReads, done.QuietWeeks,
+			"%d statistics, %d commits, %d quiet, %d failed", done.StatisticsReads, done.CommitReads, done.QuietWeeks,
 			len(done.Failures),
 		),
 	)
 	c.log = append(c.log, strings.Join(what, "; "))
 }
 
-// name is one of the repositories'.
-func (c *linesTurmoil) name(d *githubtest.Dataset) string {
+// randomRepo returns the name of a repository.
+func (c *randomLinesOrg) randomRepo(d *githubtest.Dataset) string {
 	return nameOf(d, c.ids[c.rnd.IntN(len(c.ids))])
 }
 
+// nameOf returns the name of the repository with an id.
 func nameOf(d *githubtest.Dataset, id int64) string {
 	for i := range d.Repos {
 		if d.Repos[i].ID == id {
@@ -200,15 +204,15 @@ func nameOf(d *githubtest.Dataset, id int64) string {
 	return ""
 }
 
-// push pushes a commit, behind the history that is there; at times a merge, or one that was made long before.
-func (c *linesTurmoil) push(d *githubtest.Dataset, repo string, at time.Time) string {
+// push pushes a commit after the existing history; at random a merge, or one whose date is much older.
+func (c *randomLinesOrg) push(d *githubtest.Dataset, repo string, at time.Time) string {
 	at = at.Truncate(time.Second)
 	for i := range d.Commits {
 		if had := &d.Commits[i]; had.Repo == repo && had.PushedAt.After(at) {
 			at = had.PushedAt
 		}
 	}
-	x := commit(d, repo, at)
+	x := addCommit(d, repo, at)
 	x.PushedAt, x.Login, x.Additions = at, c.randomAuthor(), 1+c.rnd.IntN(1000)
 	if c.rnd.IntN(6) == 0 {
 		x.Parents = 2
@@ -223,6 +227,7 @@ func (c *linesTurmoil) push(d *githubtest.Dataset, repo string, at time.Time) st
 	)
 }
 
+// authorOf returns the user of a commit, as the metrics show it.
 func authorOf(x *githubtest.Commit) string {
 	if x.Login == nil {
 		return activity.UnlinkedGitAuthor().Login
@@ -230,9 +235,9 @@ func authorOf(x *githubtest.Commit) string {
 	return *x.Login
 }
 
-// move renames or transfers a repository at times.
-func (c *linesTurmoil) move(d *githubtest.Dataset, now time.Time) string {
-	name := c.name(d)
+// moveRandomRepo renames or transfers a repository at random, and returns a description.
+func (c *randomLinesOrg) moveRandomRepo(d *githubtest.Dataset, now time.Time) string {
+	name := c.randomRepo(d)
 	switch c.rnd.IntN(25) {
 	case 0:
 		d.Rename(name, fmt.Sprint("renamed-", now.Unix()))
@@ -250,8 +255,8 @@ func (c *linesTurmoil) move(d *githubtest.Dataset, now time.Time) string {
 	}
 }
 
-// trouble arms faults.
-func (c *linesTurmoil) trouble() string {
+// injectFaults injects faults at random, and returns a description.
+func (c *randomLinesOrg) injectFaults() string {
 	c.server.ClearFaults()
 	once := func(match githubtest.Match, skip int, do githubtest.Effect) {
 		c.server.InjectFault(
@@ -289,8 +294,8 @@ func (c *linesTurmoil) trouble() string {
 	}
 }
 
-// sums are a week's lines of those commits that had been pushed by a time.
-func (c *linesTurmoil) sums(id int64, week, by time.Time) map[string][2]uint64 {
+// weekLines returns a week's lines, by user, of the commits that had been pushed by a time.
+func (c *randomLinesOrg) weekLines(id int64, week, by time.Time) map[string][2]uint64 {
 	sums := make(map[string][2]uint64)
 	c.server.Update(func(d *githubtest.Dataset) {
 		name := nameOf(d, id)
@@ -311,10 +316,11 @@ func (c *linesTurmoil) sums(id int64, week, by time.Time) map[string][2]uint64 {
 	return sums
 }
 
-// requireTrue: what is shown lies between the truth at the end of the week and the truth at its confirmation.
-func (c *linesTurmoil) requireTrue() {
+// requireCorrect requires that the shown lines are between the correct ones at the end of the week and those at their
+// confirmation.
+func (c *randomLinesOrg) requireCorrect() {
 	c.t.Helper()
-	view := c.given()
+	view := c.followedView()
 	for _, id := range c.ids {
 		sample, ok := view.Entry(ledger.WeeklyLinesKey(id))
 		if !ok {
@@ -331,11 +337,13 @@ func (c *linesTurmoil) requireTrue() {
 		)
 		end := doc.Week.AddDate(0, 0, 7)
 		c.require(!end.After(c.clock.Now()), "%d: the week of %s is not over", id, doc.Week)
-		c.requireBetween(id, &doc, state.Incomplete, c.sums(id, doc.Week, end), c.sums(id, doc.Week, state.ConfirmedAt))
+		c.requireBetween(id, &doc, state.Incomplete, c.weekLines(id, doc.Week, end), c.weekLines(id, doc.Week,
+			state.ConfirmedAt))
 	}
 }
 
-func (c *linesTurmoil) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low,
+// requireBetween requires that each user's lines are between two correct ones.
+func (c *randomLinesOrg) requireBetween(id int64, doc *ledger.WeeklyLines, incomplete bool, low,
 	high map[string][2]uint64,
 ) {
 	c.t.Helper()

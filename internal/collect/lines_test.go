@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
@@ -27,13 +28,14 @@ const (
 // sunday is the end of the complete week before noon.
 var sunday = time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC)
 
-// linesBench is a bench whose weekly lines are given.
+// linesBench is a bench with rounds over weekly lines.
 type linesBench struct {
 	*bench
 	settings rounds.Settings
 	lines    *rounds.Rounds
 }
 
+// newLinesBench returns a bench that reads weekly lines from statistics. change may change its settings.
 func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset,
 	change ...func(*rounds.Settings),
 ) *linesBench {
@@ -50,19 +52,19 @@ func newLinesBench(t *testing.T, api github.API, data *githubtest.Dataset,
 		f(&b.settings)
 	}
 	b.pass()
-	b.fill()
+	b.fillGaps()
 	b.newTerm()
 	return b
 }
 
-// newTerm is another leader, who knows what the store has.
-func (b *linesBench) newTerm() { b.lines = rounds.New(b.settings, b.collector, 1, b.given()) }
+// newTerm replaces the rounds by those of another leader, which has what the store has.
+func (b *linesBench) newTerm() { b.lines = rounds.New(b.settings, b.collector, 1, b.followedView()) }
 
-// given is what a replica that starts now sees.
-func (b *linesBench) given() *ledger.View {
+// followedView returns the view of a replica that starts now.
+func (b *linesBench) followedView() *ledgerview.View {
 	b.t.Helper()
-	view := ledger.NewView(
-		ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true},
+	view := ledgerview.New(
+		ledgerview.Settings{Retention: 720 * time.Hour, Grace: 100 * day, WeeklyLinesFromEntries: true},
 	)
 	ctx, cancel := context.WithCancel(b.t.Context())
 	defer cancel()
@@ -77,8 +79,8 @@ func (b *linesBench) given() *ledger.View {
 	return view
 }
 
-// round makes a round, and a pass before it.
-func (b *linesBench) round() rounds.Result {
+// passAndRound makes a pass and then a round.
+func (b *linesBench) passAndRound() rounds.Result {
 	b.t.Helper()
 	b.pass()
 	done, err := b.lines.Run(b.t.Context())
@@ -86,41 +88,41 @@ func (b *linesBench) round() rounds.Result {
 	return done
 }
 
-// after makes a round some time later.
-func (b *linesBench) after(d time.Duration) rounds.Result {
+// roundAfter makes a pass and a round some time later.
+func (b *linesBench) roundAfter(d time.Duration) rounds.Result {
 	b.t.Helper()
 	b.clock.Advance(d)
-	return b.round()
+	return b.passAndRound()
 }
 
-// until makes rounds when they are due, as long as that is before a time.
-func (b *linesBench) until(end time.Time) {
+// roundsUntil makes rounds when they are due, until a time.
+func (b *linesBench) roundsUntil(end time.Time) {
 	b.t.Helper()
-	for done := b.round(); done.NextAt.Before(end); done = b.round() {
+	for done := b.passAndRound(); done.NextAt.Before(end); done = b.passAndRound() {
 		b.clock.set(done.NextAt)
 	}
 	b.clock.set(end)
 }
 
-// weekly is what is shown of a repository: added and removed lines by user.
+// weekly returns what is shown of a repository: added and removed lines by user.
 func (b *linesBench) weekly(repo string) map[string][2]uint64 {
 	b.t.Helper()
-	result := shown{}
-	b.given().Visit(b.clock.Now(), result)
+	result := emitted{}
+	b.followedView().Visit(b.clock.Now(), result)
 	lines := make(map[string][2]uint64)
 	for series, v := range result {
-		require.False(b.t, v.Present.Has(ledger.MetricTotalLinesAdded))
-		if series.Repo == repo && v.Present.Has(ledger.MetricLinesAdded) {
-			lines[series.User] = [2]uint64{v.Of[ledger.MetricLinesAdded], v.Of[ledger.MetricLinesRemoved]}
+		require.False(b.t, v.Present.Has(ledgerview.MetricTotalLinesAdded))
+		if series.Repo == repo && v.Present.Has(ledgerview.MetricLinesAdded) {
+			lines[series.User] = [2]uint64{v.Of[ledgerview.MetricLinesAdded], v.Of[ledgerview.MetricLinesRemoved]}
 		}
 	}
 	return lines
 }
 
-// state is what is known of the only repository, and its mode.
+// state returns the state of the lines of the only repository, and their mode.
 func (b *linesBench) state() (loc.State, loc.Mode) {
 	b.t.Helper()
-	samples := b.given().Entries(ledger.EntryLinesState)
+	samples := b.followedView().Entries(ledger.EntryLinesState)
 	require.Len(b.t, samples, 1)
 	state, err := loc.Decode(samples[0].Data)
 	require.NoError(b.t, err)
@@ -128,21 +130,23 @@ func (b *linesBench) state() (loc.State, loc.Mode) {
 	return state, b.settings.Rules.ModeAt(&state, now, ledger.LastCompleteWeek(now))
 }
 
+// mode returns the name of the mode of the only repository.
 func (b *linesBench) mode() string {
 	b.t.Helper()
 	_, mode := b.state()
 	return mode.String()
 }
 
-func (b *linesBench) asked() int { return b.server.CountRequests(about(statsRoute)) }
+// statsRequests returns the number of requests for statistics.
+func (b *linesBench) statsRequests() int { return b.server.CountRequests(isRoute(statsRoute)) }
 
-// details are the commits that were asked for their lines with REST.
-func (b *linesBench) details() int {
-	return b.server.CountRequests(about("/repos/{owner}/{repo}/commits/{ref...}"))
+// commitRequests returns the number of REST requests for the lines of one commit.
+func (b *linesBench) commitRequests() int {
+	return b.server.CountRequests(isRoute("/repos/{owner}/{repo}/commits/{ref...}"))
 }
 
-// zeros makes the statistics answer as those of a large repository, until the faults are cleared.
-func (b *linesBench) zeros() {
+// zeroStatistics makes the statistics have zeros, as those of a large repository do, until the faults are cleared.
+func (b *linesBench) zeroStatistics() {
 	body := fmt.Sprintf(
 		`[{"author":{"login":"ada","id":1},"total":3,"weeks":[{"w":%d,"a":0,"d":0,"c":3}]}]`,
 		sunday.AddDate(0, 0, -7).Unix(),
@@ -153,105 +157,106 @@ func (b *linesBench) zeros() {
 	})
 }
 
-// lastWeek is a repository with commits of ada's and bob's in the last week, a merge, one without an account, and
-// others around it.
-func lastWeek() *githubtest.Dataset {
-	data := dataset("one")
-	commit(data, "one", sunday.AddDate(0, 0, -7).Add(-time.Second))
-	commit(data, "one", sunday.AddDate(0, 0, -7))
-	commit(data, "one", sunday.Add(-2*day)).Login = new("bob")
-	commit(data, "one", sunday.Add(-day)).Parents = 2
-	commit(data, "one", sunday.Add(-2*time.Hour)).Login = nil
-	commit(data, "one", sunday.Add(-time.Second))
-	commit(data, "one", sunday).Login = new("eve")
+// lastWeekData returns a repository with commits of ada and bob in the last week, a merge, one without an account, and
+// others before and after the week.
+func lastWeekData() *githubtest.Dataset {
+	data := newDataset("one")
+	addCommit(data, "one", sunday.AddDate(0, 0, -7).Add(-time.Second))
+	addCommit(data, "one", sunday.AddDate(0, 0, -7))
+	addCommit(data, "one", sunday.Add(-2*day)).Login = new("bob")
+	addCommit(data, "one", sunday.Add(-day)).Parents = 2
+	addCommit(data, "one", sunday.Add(-2*time.Hour)).Login = nil
+	addCommit(data, "one", sunday.Add(-time.Second))
+	addCommit(data, "one", sunday).Login = new("eve")
 	return data
 }
 
-// TestStatistics: what is still computed is asked for again, then every listed author has his lines, who is not listed
-// has none that anybody knew, and nothing is asked before it is due.
+// TestStatistics: statistics that GitHub still computes are requested again; then every listed author has lines, a user
+// who is not listed has none, and nothing is requested before it is due.
 func TestStatistics(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newLinesBench(t, api, lastWeek())
+		b := newLinesBench(t, api, lastWeekData())
 		require.Empty(t, b.weekly("one"), "commits were read without lines")
-		require.Zero(t, b.details())
-		done := b.round()
+		require.Zero(t, b.commitRequests())
+		done := b.passAndRound()
 		require.Equal(t, 1, done.StatisticsReads)
 		require.Equal(t, b.clock.Now().Add(time.Minute), done.NextAt)
 		require.Equal(t, "warming", b.mode())
-		require.Zero(t, b.after(30*time.Second).StatisticsReads)
-		done = b.after(30 * time.Second)
+		require.Zero(t, b.roundAfter(30*time.Second).StatisticsReads)
+		done = b.roundAfter(30 * time.Second)
 		require.Equal(t, 1, done.StatisticsReads)
 		require.Equal(t, b.clock.Now().Add(day), done.NextAt)
 		require.Equal(t, "ready", b.mode())
 		want := map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "eve": {0, 0}}
 		require.Equal(t, want, b.weekly("one"))
-		require.Zero(t, b.after(12*time.Hour).StatisticsReads)
+		require.Zero(t, b.roundAfter(12*time.Hour).StatisticsReads)
 
 		t.Log("a push voids GitHub's numbers; the ones that are known stay")
 		b.server.Update(func(d *githubtest.Dataset) {
-			c := commit(d, "one", sunday.Add(-time.Hour))
+			c := addCommit(d, "one", sunday.Add(-time.Hour))
 			c.PushedAt = b.clock.Now().Add(time.Minute)
 		})
-		done = b.after(12 * time.Hour)
+		done = b.roundAfter(12 * time.Hour)
 		require.Equal(t, 1, done.StatisticsReads)
 		require.Equal(t, want, b.weekly("one"))
 		require.Equal(t, "ready", b.mode())
-		b.after(time.Minute)
+		b.roundAfter(time.Minute)
 		want["ada"] = [2]uint64{30, 3}
 		require.Equal(t, want, b.weekly("one"))
-		require.Zero(t, b.details())
+		require.Zero(t, b.commitRequests())
 
 		t.Log("another week")
 		b.clock.set(sunday.Add(7*day - time.Second))
-		b.round()
+		b.passAndRound()
 		require.Equal(t, want, b.weekly("one"))
-		require.Equal(t, 1, b.after(time.Second).StatisticsReads, "the week has changed")
+		require.Equal(t, 1, b.roundAfter(time.Second).StatisticsReads, "the week has changed")
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}, "bob": {0, 0}, "eve": {10, 1}}, b.weekly("one"))
 	})
 }
 
-// TestQuietRepositories: a week without a push costs no request, and all users have no lines in it.
-func TestQuietRepositories(t *testing.T) {
+// TestWeekWithoutAPush: a week without a push costs no request, and all users have no lines in it.
+func TestWeekWithoutAPush(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", sunday.AddDate(0, 0, -8))
+		data := newDataset("one")
+		addCommit(data, "one", sunday.AddDate(0, 0, -8))
 		b := newLinesBench(t, api, data)
-		done := b.round()
+		done := b.passAndRound()
 		require.Equal(t, 1, done.QuietWeeks)
-		require.Zero(t, b.asked())
+		require.Zero(t, b.statsRequests())
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
 		require.Equal(t, "ready", b.mode())
-		require.Zero(t, b.round().QuietWeeks)
+		require.Zero(t, b.passAndRound().QuietWeeks)
 		b.clock.Advance(3 * day)
 		require.Equal(t, "ready", b.mode())
 
-		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Second)) })
-		require.Equal(t, 1, b.after(time.Minute).StatisticsReads)
+		b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", b.clock.Now().Add(time.Second)) })
+		require.Equal(t, 1, b.roundAfter(time.Minute).StatisticsReads)
 		require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"), "what is known stays")
 	})
 }
 
-// TestHundredAuthors: GitHub has the hundred most active authors. Of the others nothing is shown.
+// TestHundredAuthors: GitHub's statistics have the hundred most active authors. Nothing is shown of the others.
 func TestHundredAuthors(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
+		data := newDataset("one")
 		for i := range 103 {
 			for n := range 1 + i/3 {
-				commit(data, "one", sunday.Add(-time.Duration(1+i)*time.Hour-time.Duration(n)*time.Second)).Login = new(
+				addCommit(data, "one",
+					sunday.Add(-time.Duration(1+i)*time.Hour-time.Duration(n)*time.Second)).Login = new(
 					fmt.Sprintf("user-%03d", i),
 				)
 			}
 		}
 		b := newLinesBench(t, api, data)
-		b.round()
-		b.after(time.Minute)
+		b.passAndRound()
+		b.roundAfter(time.Minute)
 		weekly := b.weekly("one")
 		require.Len(t, weekly, 100)
 		total := 0
-		for user := range b.metricsOf("one") {
+		for user := range b.usersOf("one") {
 			if _, listed := weekly[user]; !listed {
 				require.Less(t, user, "user-003")
 				total++
@@ -262,8 +267,8 @@ func TestHundredAuthors(t *testing.T) {
 	})
 }
 
-// metricsOf are the users of a repository.
-func (b *linesBench) metricsOf(repo string) map[string]bool {
+// usersOf returns the users of a repository that have weekly lines.
+func (b *linesBench) usersOf(repo string) map[string]bool {
 	b.t.Helper()
 	users := make(map[string]bool)
 	for series := range b.metrics() {
@@ -274,35 +279,35 @@ func (b *linesBench) metricsOf(repo string) map[string]bool {
 	return users
 }
 
-// TestFallback: zeros in a row are not believed; the lines of the week's commits are read, week by week, until the
-// statistics are good again after the cooldown.
+// TestFallback: after several statistics of zeros, the lines of the week's commits are read, week by week, until the
+// statistics are usable again after the cooldown.
 func TestFallback(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newLinesBench(t, api, lastWeek())
-		b.zeros()
-		done := b.round()
+		b := newLinesBench(t, api, lastWeekData())
+		b.zeroStatistics()
+		done := b.passAndRound()
 		require.Equal(t, "warming", b.mode())
 		require.Empty(t, b.weekly("one"), "a zero is no value")
 		require.Equal(t, b.clock.Now().Add(time.Hour), done.NextAt)
-		done = b.after(time.Hour)
+		done = b.roundAfter(time.Hour)
 		require.Equal(t, 1, done.StatisticsReads)
 		require.Equal(t, 1, done.CommitReads)
 		require.Equal(t, "fallback", b.mode())
 		want := map[string][2]uint64{"ada": {20, 2}, "bob": {10, 1}, "unlinked_git_author": {10, 1}, "eve": {0, 0}}
 		require.Equal(t, want, b.weekly("one"))
 		if api == github.APIREST {
-			require.Equal(t, 4, b.details(), "merges are not asked")
+			require.Equal(t, 4, b.commitRequests(), "merges are not requested")
 		}
 		state, _ := b.state()
 		require.False(t, state.Incomplete)
 
 		t.Log("a week is read once")
 		b.server.ResetRequests()
-		b.until(sunday.Add(7*day - time.Minute))
-		require.Zero(t, b.asked()+b.details())
+		b.roundsUntil(sunday.Add(7*day - time.Minute))
+		require.Zero(t, b.statsRequests()+b.commitRequests())
 		require.Equal(t, want, b.weekly("one"))
-		done = b.after(time.Minute)
+		done = b.roundAfter(time.Minute)
 		require.Equal(t, 1, done.CommitReads)
 		require.Zero(t, done.StatisticsReads)
 		require.Equal(
@@ -311,16 +316,16 @@ func TestFallback(t *testing.T) {
 		)
 
 		t.Log("the cooldown is over: zeros again, then numbers")
-		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
-		b.until(noon.Add(time.Hour + 7*day))
-		require.Equal(t, 1, b.round().StatisticsReads)
+		b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", b.clock.Now()) })
+		b.roundsUntil(noon.Add(time.Hour + 7*day))
+		require.Equal(t, 1, b.passAndRound().StatisticsReads)
 		require.Equal(t, "fallback", b.mode())
 		b.server.ClearFaults()
-		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(3*day)) })
-		b.until(noon.Add(time.Hour + 14*day))
+		b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", b.clock.Now().Add(3*day)) })
+		b.roundsUntil(noon.Add(time.Hour + 14*day))
 		require.Equal(t, "fallback", b.mode())
-		b.round()
-		b.after(time.Minute)
+		b.passAndRound()
+		b.roundAfter(time.Minute)
 		require.Equal(t, "ready", b.mode())
 		weekly := b.weekly("one")
 		require.Equal(t, [2]uint64{20, 2}, weekly["ada"])
@@ -328,29 +333,30 @@ func TestFallback(t *testing.T) {
 	})
 }
 
-// TestFallbackSwitchedOff: zeros never become a value, and the values before stay until they are stale.
-func TestFallbackSwitchedOff(t *testing.T) {
+// TestFallbackDisabled: without the fallback, zeros never become a value, and the values before stay until they are
+// stale.
+func TestFallbackDisabled(t *testing.T) {
 	t.Parallel()
-	b := newLinesBench(t, github.APIGraphQL, lastWeek(), func(s *rounds.Settings) { s.Rules.Fallback = false })
-	b.round()
-	b.after(time.Minute)
+	b := newLinesBench(t, github.APIGraphQL, lastWeekData(), func(s *rounds.Settings) { s.Rules.Fallback = false })
+	b.passAndRound()
+	b.roundAfter(time.Minute)
 	want := b.weekly("one")
 	require.NotEmpty(t, want)
-	b.zeros()
-	b.until(noon.Add(2 * day))
+	b.zeroStatistics()
+	b.roundsUntil(noon.Add(2 * day))
 	require.Equal(t, "ready", b.mode())
-	b.until(noon.Add(2*day + 2*time.Minute))
+	b.roundsUntil(noon.Add(2*day + 2*time.Minute))
 	require.Equal(t, "stale", b.mode())
 	require.Equal(t, want, b.weekly("one"))
-	require.Zero(t, b.details())
+	require.Zero(t, b.commitRequests())
 }
 
-// busyWeek is a repository with so many commits in the last week, and a merge among each ten.
-func busyWeek(n int) *githubtest.Dataset {
-	data := dataset("one")
-	commit(data, "one", sunday.AddDate(0, 0, -8))
+// busyWeekData returns a repository with n commits in the last week, of which each tenth is a merge.
+func busyWeekData(n int) *githubtest.Dataset {
+	data := newDataset("one")
+	addCommit(data, "one", sunday.AddDate(0, 0, -8))
 	for i := range n {
-		c := commit(data, "one", sunday.Add(-time.Duration(n-i)*time.Minute))
+		c := addCommit(data, "one", sunday.Add(-time.Duration(n-i)*time.Minute))
 		c.Login = new(fmt.Sprintf("user-%d", i%7))
 		c.Additions = i
 		if i%10 == 5 {
@@ -360,30 +366,30 @@ func busyWeek(n int) *githubtest.Dataset {
 	return data
 }
 
-// TestLinesOfARewoundBranch: after a force-push, and when another branch is the default one, the lines of the week are
-// those of the branch as it is, from statistics, from commits, and also when another leader has begun meanwhile.
-func TestLinesOfARewoundBranch(t *testing.T) {
+// TestLinesOfARewrittenBranch: after a force-push, and when another branch becomes the default one, the lines of the
+// week are those of the present branch, from statistics and from commits, also when the leader changes meanwhile.
+func TestLinesOfARewrittenBranch(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for name, change := range map[string]func(b *linesBench){
 			"statistics": func(*linesBench) {},
-			"commits":    func(b *linesBench) { b.zeros() },
+			"commits":    func(b *linesBench) { b.zeroStatistics() },
 			"an hour's allowance": func(b *linesBench) {
-				b.zeros()
+				b.zeroStatistics()
 				b.settings.MaxCommitsPerHour = 2
 				b.newTerm()
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				data := lastWeek()
+				data := lastWeekData()
 				b := newLinesBench(t, api, data)
 				change(b)
-				b.until(b.clock.Now().Add(8 * time.Hour))
+				b.roundsUntil(b.clock.Now().Add(8 * time.Hour))
 				want := b.weekly("one")
 				require.Equal(t, []any{[2]uint64{20, 2}, [2]uint64{10, 1}}, []any{want["ada"], want["bob"]})
 				b.server.Update(func(d *githubtest.Dataset) { // bob's commit and what followed it are no more
-					c := commit(d, "one", sunday.Add(-3*day))
+					c := addCommit(d, "one", sunday.Add(-3*day))
 					c.PushedAt, c.Login, c.ParentSHAs = b.clock.Now().Add(time.Second), new("eve"), []string{
 						d.Commits[1].SHA,
 					}
@@ -392,55 +398,55 @@ func TestLinesOfARewoundBranch(t *testing.T) {
 				b.pass()
 				b.newTerm()
 				require.Equal(t, want, b.weekly("one"), "until they are known")
-				b.until(b.clock.Now().Add(8 * time.Hour))
+				b.roundsUntil(b.clock.Now().Add(8 * time.Hour))
 				after := b.weekly("one")
 				require.Equal(t, []any{[2]uint64{10, 1}, [2]uint64{10, 1}}, []any{after["ada"], after["eve"]})
 				require.Zero(t, after["bob"])
-				asked, details := b.asked(), b.details()
-				b.until(b.clock.Now().Add(8 * time.Hour))
-				require.Equal(t, []int{asked, details}, []int{b.asked(), b.details()}, "once")
+				asked, details := b.statsRequests(), b.commitRequests()
+				b.roundsUntil(b.clock.Now().Add(8 * time.Hour))
+				require.Equal(t, []int{asked, details}, []int{b.statsRequests(), b.commitRequests()}, "once")
 			})
 		}
 	})
 }
 
-// TestCaps: a repository's week is cut where its cap is, one that is larger than what an hour allows is read hour by
-// hour, and both APIs end with the same.
-func TestCaps(t *testing.T) {
+// TestCommitCaps: the commits of a repository's week are read up to its cap, a week with more than the allowance of an
+// hour is read in several hours, and both APIs end with the same lines.
+func TestCommitCaps(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		most, hourly int
-		hours        int
-		incomplete   bool
-		removed      uint64 // one for each commit that was read
+		maxCommits, maxHourly int
+		hours                 int
+		incomplete            bool
+		removed               uint64 // one for each commit that was read
 	}{
-		"all":                {500, 1000, 0, false, 180},
-		"exactly":            {180, 1000, 0, false, 180},
-		"cut":                {100, 1000, 0, true, 100},
-		"hour by hour":       {500, 70, 2, false, 180},
-		"hour by hour, cut":  {150, 70, 2, true, 150},
-		"a commit at a time": {3, 1, 2, true, 3},
+		"below both caps":           {500, 1000, 0, false, 180},
+		"exactly the cap":           {180, 1000, 0, false, 180},
+		"above the cap of the week": {100, 1000, 0, true, 100},
+		"above the cap of an hour":  {500, 70, 2, false, 180},
+		"above both caps":           {150, 70, 2, true, 150},
+		"one commit an hour":        {3, 1, 2, true, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			results := make(map[github.API]map[string][2]uint64)
 			for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
-				b := newLinesBench(t, api, busyWeek(200), func(s *rounds.Settings) {
-					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.most, test.hourly, 1
+				b := newLinesBench(t, api, busyWeekData(200), func(s *rounds.Settings) {
+					s.MaxCommits, s.MaxCommitsPerHour, s.Rules.ZeroAnswers = test.maxCommits, test.maxHourly, 1
 				})
-				b.zeros()
-				b.round()
+				b.zeroStatistics()
+				b.passAndRound()
 				for hour := range test.hours {
 					require.Empty(t, b.weekly("one"), "a part of a week is no value")
 					require.Equal(t, uint64(hour+1), b.tally(TallyLinesWait))
 					at := b.clock.Now()
-					require.Zero(t, b.after(5*time.Minute).CommitReads, "the hour is not over")
+					require.Zero(t, b.roundAfter(5*time.Minute).CommitReads, "the hour is not over")
 					if hour == 0 {
 						b.newTerm()
-						require.Zero(t, b.after(5*time.Minute).CommitReads, "neither is it for another leader")
+						require.Zero(t, b.roundAfter(5*time.Minute).CommitReads, "nor is it over for another leader")
 					}
 					b.clock.set(at.Truncate(time.Hour).Add(time.Hour))
-					b.round()
+					b.passAndRound()
 				}
 				results[api] = b.weekly("one")
 				var removed uint64
@@ -452,11 +458,11 @@ func TestCaps(t *testing.T) {
 				require.Equal(t, "fallback", mode.String())
 				require.Equal(t, test.incomplete, state.Incomplete)
 				require.Equal(t, uint64(test.hours), b.tally(TallyLinesWait))
-				require.Equal(t, 1, b.asked())
+				require.Equal(t, 1, b.statsRequests())
 				if api == github.APIREST {
-					require.Equal(t, int(test.removed), b.details(), "no commit is asked twice")
+					require.Equal(t, int(test.removed), b.commitRequests(), "no commit is requested twice")
 				}
-				b.after(time.Hour)
+				b.roundAfter(time.Hour)
 				require.Equal(t, results[api], b.weekly("one"), "it is not read again")
 			}
 			require.Equal(t, results[github.APIGraphQL], results[github.APIREST])
@@ -464,13 +470,13 @@ func TestCaps(t *testing.T) {
 	}
 }
 
-// TestStale: what cannot be refreshed for two intervals is kept and said to be stale.
-func TestStale(t *testing.T) {
+// TestStaleLines: lines that cannot be refreshed for two intervals are kept and reported as stale.
+func TestStaleLines(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newLinesBench(t, api, lastWeek())
-		b.round()
-		b.after(time.Minute)
+		b := newLinesBench(t, api, lastWeekData())
+		b.passAndRound()
+		b.roundAfter(time.Minute)
 		want := b.weekly("one")
 		b.server.InjectFault(
 			githubtest.Fault{
@@ -478,46 +484,46 @@ func TestStale(t *testing.T) {
 			},
 		)
 		b.server.ResetRequests()
-		b.until(noon.Add(3 * day))
+		b.roundsUntil(noon.Add(3 * day))
 		require.Equal(t, "stale", b.mode())
 		require.Equal(t, want, b.weekly("one"))
-		require.Less(t, b.asked(), 15, "ever more rarely")
-		require.Len(t, b.after(6*time.Hour).Failures, 1)
+		require.Less(t, b.statsRequests(), 15, "ever more rarely")
+		require.Len(t, b.roundAfter(6*time.Hour).Failures, 1)
 		b.server.ClearFaults()
-		b.until(b.clock.Now().Add(6*time.Hour + time.Minute))
-		b.round()
+		b.roundsUntil(b.clock.Now().Add(6*time.Hour + time.Minute))
+		b.passAndRound()
 		require.Equal(t, "ready", b.mode())
 	})
 }
 
-// TestFailover: another leader goes on with what the samples say, also one whose clock is behind, and samples that
-// cannot be are counted and as good as none.
-func TestFailover(t *testing.T) {
+// TestLinesAfterAFailover: another leader continues with the stored entries, also one whose clock is behind, and
+// invalid entries are counted and ignored.
+func TestLinesAfterAFailover(t *testing.T) {
 	t.Parallel()
-	b := newLinesBench(t, github.APIGraphQL, lastWeek())
-	b.round()
+	b := newLinesBench(t, github.APIGraphQL, lastWeekData())
+	b.passAndRound()
 	b.newTerm()
-	require.Zero(t, b.round().StatisticsReads, "the wait goes on")
-	b.after(time.Minute)
+	require.Zero(t, b.passAndRound().StatisticsReads, "the wait goes on")
+	b.roundAfter(time.Minute)
 	require.Equal(t, "ready", b.mode())
 	b.newTerm()
-	require.Zero(t, b.after(time.Hour).StatisticsReads)
+	require.Zero(t, b.roundAfter(time.Hour).StatisticsReads)
 
 	behind := b.clock.now
 	b.clock.now = behind.Add(-30 * time.Minute)
 	b.newTerm()
-	b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", behind.Add(-40*time.Minute)) })
+	b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", behind.Add(-40*time.Minute)) })
 	b.clock.now = behind.Add(23 * time.Hour)
-	b.round()
+	b.passAndRound()
 	b.clock.now = b.clock.now.Add(-10 * time.Minute)
 	b.newTerm()
 	b.clock.now = b.clock.now.Add(11 * time.Minute)
-	require.Equal(t, 1, b.round().StatisticsReads)
+	require.Equal(t, 1, b.passAndRound().StatisticsReads)
 	require.Equal(t, "ready", b.mode())
 
 	samples := []ledger.Entry{
 		{
-			EntryKey: ledger.EntryKey{Name: ledger.EntryLinesState, Repo: b.only()}, Data: []byte("rubbish"),
+			EntryKey: ledger.EntryKey{Name: ledger.EntryLinesState, Repo: b.onlyRepoID()}, Data: []byte("rubbish"),
 			Observed: b.clock.Now().Add(time.Hour),
 		},
 		{
@@ -529,14 +535,14 @@ func TestFailover(t *testing.T) {
 	require.NoError(t, err)
 	want := b.weekly("one")
 	b.newTerm()
-	require.Equal(t, 1, b.round().StatisticsReads)
+	require.Equal(t, 1, b.passAndRound().StatisticsReads)
 	require.Equal(t, uint64(1), b.tally(TallyInvalid))
 	require.Equal(t, want, b.weekly("one"))
 	require.Equal(t, "ready", b.mode())
 }
 
-// only is the id of the only repository.
-func (b *linesBench) only() int64 {
+// onlyRepoID returns the id of the only repository.
+func (b *linesBench) onlyRepoID() int64 {
 	b.t.Helper()
 	for id := range b.coverage().Repos {
 		return id
@@ -544,13 +550,13 @@ func (b *linesBench) only() int64 {
 	return 0
 }
 
-// TestLinesLeaveTheBudgetAlone: when a quarter of a limit is left, neither statistics nor commits are read any more,
-// passes are, and what was read of a week is not read again.
-func TestLinesLeaveTheBudgetAlone(t *testing.T) {
+// TestLinesLeaveAQuarterOfTheBudget: when a quarter of a limit is left, neither statistics nor commits are requested,
+// passes go on, and what was read of a week is not read again.
+func TestLinesLeaveAQuarterOfTheBudget(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newLinesBench(t, api, busyWeek(200), func(s *rounds.Settings) { s.Rules.ZeroAnswers = 1 })
-		b.zeros()
+		b := newLinesBench(t, api, busyWeekData(200), func(s *rounds.Settings) { s.Rules.ZeroAnswers = 1 })
+		b.zeroStatistics()
 		b.clock.Advance(56 * time.Minute) // by now all but the quarter may be used
 		resource, left := githubtest.ResourceCore, 60
 		if api == github.APIGraphQL {
@@ -562,25 +568,25 @@ func TestLinesLeaveTheBudgetAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, done.NextAt.After(b.clock.Now()))
 		require.Empty(t, b.weekly("one"))
-		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now()) })
+		b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", b.clock.Now()) })
 		b.clock.Advance(time.Minute)
 		require.Equal(t, PassSuccess, b.pass().Status)
 		b.server.ResetRequests()
 		again, err := b.lines.Run(t.Context())
 		require.NoError(t, err)
 		require.True(t, again.NextAt.After(b.clock.Now()))
-		require.Empty(t, b.server.Requests(), "the round is over before it asks")
+		require.Empty(t, b.server.Requests(), "the round ends before a request")
 
-		b.until(noon.Add(3 * time.Hour))
-		b.round()
+		b.roundsUntil(noon.Add(3 * time.Hour))
+		b.passAndRound()
 		require.Equal(t, "fallback", b.mode())
 		require.NotEmpty(t, b.weekly("one"))
 		require.Equal(t, PassSuccess, b.pass().Status)
 	})
 }
 
-// TestLinesHalt: a limit and a refused credential end a round, and nothing of what is known changes.
-func TestLinesHalt(t *testing.T) {
+// TestLimitEndsARound: a limit and a rejected credential end a round, and stored lines do not change.
+func TestLimitEndsARound(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		effect githubtest.Effect
@@ -591,15 +597,15 @@ func TestLinesHalt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data := dataset("one", "two", "three", "four", "five", "six", "seven", "eight")
+			data := newDataset("one", "two", "three", "four", "five", "six", "seven", "eight")
 			for _, r := range data.Repos {
-				commit(data, r.Name, sunday.Add(-time.Hour))
+				addCommit(data, r.Name, sunday.Add(-time.Hour))
 			}
 			b := newLinesBench(t, github.APIREST, data)
 			b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: statsRoute}, Effect: test.effect})
-			done := b.round()
-			require.LessOrEqual(t, b.asked(), 4, "one for each that is read at once")
-			require.Empty(t, b.given().Entries(ledger.EntryLinesState))
+			done := b.passAndRound()
+			require.LessOrEqual(t, b.statsRequests(), 4, "one for each that is read at once")
+			require.Empty(t, b.followedView().Entries(ledger.EntryLinesState))
 			require.InDelta(t, test.wait, done.NextAt.Sub(b.clock.Now()), float64(2*time.Second))
 			b.settings.CheckPaused = func() error { return context.Canceled }
 			b.newTerm()
@@ -612,71 +618,73 @@ func TestLinesHalt(t *testing.T) {
 	}
 }
 
-// TestLinesEndWithTheTerm: a leader whose fence is old writes nothing.
-func TestLinesEndWithTheTerm(t *testing.T) {
+// TestRoundWithAnOldFenceWritesNothing: a leader of an earlier term writes no lines.
+func TestRoundWithAnOldFenceWritesNothing(t *testing.T) {
 	t.Parallel()
-	b := newLinesBench(t, github.APIGraphQL, lastWeek())
+	b := newLinesBench(t, github.APIGraphQL, lastWeekData())
 	_, err := b.store.Commit(t.Context(), 2, ledger.Batch{Org: org, Observed: noon})
 	require.NoError(t, err)
 	_, err = b.lines.Run(t.Context())
 	require.ErrorIs(t, err, ledger.ErrFenced)
-	require.Empty(t, b.given().Entries(ledger.EntryLinesState))
+	require.Empty(t, b.followedView().Entries(ledger.EntryLinesState))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = b.lines.Run(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestTheHourIsShared: repositories that are read at once take of the hour's allowance what they need, and no more.
-func TestTheHourIsShared(t *testing.T) {
+// TestHourlyAllowanceIsShared: repositories that are read concurrently take of the hour's allowance what they need, and
+// no more.
+func TestHourlyAllowanceIsShared(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one", "two", "three", "four", "five")
+		data := newDataset("one", "two", "three", "four", "five")
 		for _, r := range data.Repos {
 			for i := range 10 {
-				commit(data, r.Name, sunday.Add(-time.Duration(1+i)*time.Hour))
+				addCommit(data, r.Name, sunday.Add(-time.Duration(1+i)*time.Hour))
 			}
 		}
 		b := newLinesBench(
 			t, api, data,
 			func(s *rounds.Settings) { s.Rules.ZeroAnswers, s.MaxCommits, s.MaxCommitsPerHour = 1, 40, 45 },
 		)
-		b.zeros()
-		b.round()
+		b.zeroStatistics()
+		b.passAndRound()
 		complete := 0
 		for _, r := range data.Repos {
 			complete += len(b.weekly(r.Name))
 		}
-		require.Less(t, complete, len(data.Repos), "how many depends on who asked first")
+		require.Less(t, complete, len(data.Repos), "how many depends on the order of the requests")
 		require.Equal(t, uint64(len(data.Repos)-complete), b.tally(TallyLinesWait), "each of the others waits once")
 		if api == github.APIREST {
 			require.Equal(
-				t, 45, b.server.CountRequests(about(commitRoute)),
+				t, 45, b.server.CountRequests(isRoute(commitRoute)),
 				"nothing of the allowance is left over, and nothing is taken beyond it",
 			)
 		}
 		b.clock.set(noon.Add(time.Hour))
-		b.round()
+		b.passAndRound()
 		for _, r := range data.Repos {
 			require.Equal(t, map[string][2]uint64{"ada": {100, 10}}, b.weekly(r.Name))
 		}
 	})
 }
 
-// TestUnseenPush: a week over whose end the commits could not be read is not taken for one without a push.
-func TestUnseenPush(t *testing.T) {
+// TestWeekWithUnreadCommitsIsNotQuiet: a week at whose end the commits could not be read does not count as one without
+// a push.
+func TestWeekWithUnreadCommitsIsNotQuiet(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		data := dataset("one")
-		commit(data, "one", sunday.AddDate(0, 0, -8))
+		data := newDataset("one")
+		addCommit(data, "one", sunday.AddDate(0, 0, -8))
 		b := newLinesBench(t, api, data)
-		b.round()
+		b.passAndRound()
 		b.clock.Advance(interval)
-		b.round()
+		b.passAndRound()
 		armed := b.server.InjectFault(
-			githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: githubtest.Status(503)},
+			githubtest.Fault{Match: githubtest.Match{Func: isCommitRequest}, Effect: githubtest.Status(503)},
 		)
-		b.server.Update(func(d *githubtest.Dataset) { commit(d, "one", b.clock.Now().Add(time.Minute)) })
+		b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", b.clock.Now().Add(time.Minute)) })
 		b.clock.Advance(interval)
 		b.pass()
 		b.clock.set(sunday.Add(7*day + time.Hour))
@@ -689,8 +697,9 @@ func TestUnseenPush(t *testing.T) {
 	})
 }
 
-// TestAPushThatAWorkerHasRead: a week is not quiet because the pass that saw the push could not read it.
-func TestAPushThatAWorkerHasRead(t *testing.T) {
+// TestPushReadByBackfillIsNotQuiet: a week is not quiet although the pass that saw the push could not read it and a
+// fill did.
+func TestPushReadByBackfillIsNotQuiet(t *testing.T) {
 	t.Parallel()
 	for name, trouble := range map[string]githubtest.Effect{
 		"error": githubtest.Status(http.StatusInternalServerError),
@@ -699,9 +708,9 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
-				data := dataset("one", "two")
+				data := newDataset("one", "two")
 				for _, repo := range []string{"one", "two"} {
-					commit(data, repo, sunday.AddDate(0, 0, -8)).Login = new("bob")
+					addCommit(data, repo, sunday.AddDate(0, 0, -8)).Login = new("bob")
 				}
 				b := newLinesBench(t, api, data)
 				b.collector.settings.BackfillEnabled = true
@@ -709,15 +718,15 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 				b.pass()
 				b.server.Update(func(d *githubtest.Dataset) {
 					for _, repo := range []string{"one", "two"} {
-						commit(d, repo, b.clock.Now().Add(time.Hour)).Login = new("bob")
+						addCommit(d, repo, b.clock.Now().Add(time.Hour)).Login = new("bob")
 					}
 				})
 				b.clock.set(sunday.Add(7*day + 5*time.Minute))
-				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: asksForCommits}, Effect: trouble})
+				b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Func: isCommitRequest}, Effect: trouble})
 				b.pass()
 				b.server.ClearFaults()
 				b.clock.Advance(time.Minute)
-				b.fill()
+				b.fillGaps()
 				b.requireNoGaps()
 				for range 3 {
 					done, err := b.lines.Run(t.Context())
@@ -733,21 +742,21 @@ func TestAPushThatAWorkerHasRead(t *testing.T) {
 	}
 }
 
-// TestLinesOfALostLedger: a store that was emptied within a term gets the weekly lines again.
-func TestLinesOfALostLedger(t *testing.T) {
+// TestLinesAfterTheStoreWasReset: a store that was emptied within a term gets the weekly lines again.
+func TestLinesAfterTheStoreWasReset(t *testing.T) {
 	t.Parallel()
-	data := dataset("one")
-	commit(data, "one", sunday.AddDate(0, 0, -8))
+	data := newDataset("one")
+	addCommit(data, "one", sunday.AddDate(0, 0, -8))
 	b := newLinesBench(t, github.APIGraphQL, data)
-	b.round()
+	b.passAndRound()
 	require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
-	b.store = newRecorded()
+	b.store = newCountingStore()
 	b.collector.settings.Store = b.store
 	b.clock.Advance(interval)
 	b.pass()
-	b.fill()
+	b.fillGaps()
 	require.Empty(t, b.weekly("one"))
 	b.clock.Advance(interval)
-	b.round()
+	b.passAndRound()
 	require.Equal(t, map[string][2]uint64{"ada": {0, 0}}, b.weekly("one"))
 }

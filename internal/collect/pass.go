@@ -26,21 +26,23 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) 
 		))
 	defer span.End()
 	start := c.settings.Now()
-	sum, err := c.pass(ctx, fence)
+	result, err := c.pass(ctx, fence)
 	if errors.Is(err, ledger.ErrReplaced) { // the new ledger's coverage has the gaps to read again
-		sum, err = c.pass(ctx, fence)
+		result, err = c.pass(ctx, fence)
 	}
-	sum.Duration = c.settings.Now().Sub(start)
-	sum.Status, sum.RetryAt = passStatus(&sum, err)
-	span.SetAttributes(attribute.String("result", string(sum.Status)), attribute.Int("repositories", sum.Repositories),
-		attribute.Int("changed", sum.Changed), attribute.Int("events", sum.Events))
+	result.Duration = c.settings.Now().Sub(start)
+	result.Status, result.RetryAt = passStatus(&result, err)
+	span.SetAttributes(
+		attribute.String("result", string(result.Status)), attribute.Int("repositories", result.Repositories),
+		attribute.Int("changed", result.Changed), attribute.Int("events", result.Events),
+	)
 	if err != nil {
-		span.SetStatus(codes.Error, string(sum.Status))
+		span.SetStatus(codes.Error, string(result.Status))
 	}
 	if err != nil && ctx.Err() == nil {
-		c.flush(ctx, fence, sum.Status)
+		c.flush(ctx, fence, result.Status)
 	}
-	return sum, err
+	return result, err
 }
 
 // flush commits the tallies of a pass that failed. If the store rejects them they stay pending.
@@ -51,39 +53,39 @@ func (c *Collector) flush(ctx context.Context, fence uint64, status PassStatus) 
 
 // pass makes one attempt of Pass: discover, record the repositories, read, advance the edge.
 func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) {
-	sum := PassResult{Start: c.Now()}
+	result := PassResult{Start: c.Now()}
 	cov, err := c.Coverage(ctx)
 	if err != nil {
-		return sum, err
+		return result, err
 	}
-	todo, err := c.discover(ctx, &cov, &sum)
+	todo, err := c.discover(ctx, &cov, &result)
 	if err != nil {
-		return sum, err
+		return result, err
 	}
 	todo.basis = cov.Basis
-	sum.Start, sum.Changed = todo.start, len(todo.readings)
+	result.Start, result.Changed = todo.start, len(todo.readings)
 	c.setPending(todo.readings)
 	defer c.setPending(nil)
 	if err := c.recordRepositories(ctx, fence, &todo); err != nil {
-		return sum, err
+		return result, err
 	}
 	run := newPassRun(c, fence, &todo)
 	if err := run.readAll(ctx); err != nil {
-		return sum, err
+		return result, err
 	}
-	sum.Changed -= run.unchanged
-	sum.Events, sum.Failures, sum.Deferred = run.events, slices.Concat(run.failures, todo.deferred),
+	result.Changed -= run.unchanged
+	result.Events, result.Failures, result.Deferred = run.events, slices.Concat(run.failures, todo.deferred),
 		todo.deferredWindows()
 	b := ledger.Batch{
 		Basis:    todo.basis,
 		Progress: ledger.Progress{Edge: todo.start, Repos: todo.missedProgress(run.read, run.observed)},
 	}
-	return sum, c.advanceEdge(ctx, fence, &sum, b)
+	return result, c.advanceEdge(ctx, fence, &result, b)
 }
 
 // advanceEdge commits the edge of the pass with the gaps that it leaves. The same commit counts the pass.
-func (c *Collector) advanceEdge(ctx context.Context, fence uint64, sum *PassResult, b ledger.Batch) error {
-	status, _ := passStatus(sum, nil)
+func (c *Collector) advanceEdge(ctx context.Context, fence uint64, result *PassResult, b ledger.Batch) error {
+	status, _ := passStatus(result, nil)
 	counted := ledger.Tally{TallyKey: ledger.TallyKey{Name: TallyRuns, Labels: [2]string{string(status)}}, Add: 1}
 	b.Tallies = []ledger.Tally{counted}
 	if _, err := c.commit(ctx, fence, sourceLeader, b); err != nil {

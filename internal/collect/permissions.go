@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
@@ -18,7 +18,8 @@ import (
 // safe for concurrent use.
 type permissions struct {
 	mu sync.Mutex
-	// streams has the permissions that reading a stream lacks, listing those that listing the repositories lacks.
+	// streams has, by stream, the permissions that reading it lacks; listing has those that listing the repositories
+	// lacks.
 	streams map[RepoStream][]string
 	listing []string
 }
@@ -31,7 +32,7 @@ func permissionOf(s activity.Stream) string {
 		return "contents"
 	case activity.StreamPulls:
 		return "pull_requests"
-	case activity.StreamComments:
+	case activity.StreamComments, activity.StreamIssues:
 		return "issues"
 	default:
 		return ""
@@ -40,7 +41,7 @@ func permissionOf(s activity.Stream) string {
 
 // missingPermissions returns the permissions that an error of GitHub names as missing; nil for another error.
 func missingPermissions(err error, wanted string) []string {
-	forbidden, ok := errors.AsType[*github.ForbiddenError](err)
+	forbidden, ok := errors.AsType[*transport.ForbiddenError](err)
 	if !ok {
 		return nil
 	}
@@ -48,8 +49,8 @@ func missingPermissions(err error, wanted string) []string {
 	return missing
 }
 
-// record updates the permissions of a stream with the error of its reading, nil for success. An error for another
-// reason changes nothing: it does not show whether the credential may read the stream.
+// record updates the missing permissions of a stream with the error of its reading, nil for success. An error for
+// another reason changes nothing: it does not show whether the credential may read the stream.
 func (p *permissions) record(repo int64, s activity.Stream, err error) {
 	missing := missingPermissions(err, permissionOf(s))
 	if err != nil && missing == nil {
@@ -68,7 +69,7 @@ func (p *permissions) record(repo int64, s activity.Stream, err error) {
 	p.streams[key] = missing
 }
 
-// recordListing updates the permissions of the listing with its error, nil for success.
+// recordListing updates the missing permissions of the listing with its error, nil for success.
 func (p *permissions) recordListing(err error) {
 	missing := missingPermissions(err, "metadata")
 	if err != nil && missing == nil {

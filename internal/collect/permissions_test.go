@@ -12,29 +12,30 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// TestMissingPermissions: a permission is missing from the first refusal on until what needs it was read, with both
-// APIs.
+// TestMissingPermissions: a permission is missing from the first refusal until the stream that needs it was read, with
+// both APIs.
 func TestMissingPermissions(t *testing.T) {
 	t.Parallel()
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 		for _, permission := range []string{"contents", "pull_requests", "issues"} {
 			t.Run(string(api)+" "+permission, func(t *testing.T) {
 				t.Parallel()
-				b := newBench(t, api, full(t))
+				b := newBench(t, api, fullOrg(t))
 				b.pass()
 				require.Empty(t, b.collector.MissingPermissions())
 				limited := githubtest.Credential{
 					Name: "default", Token: githubtest.DefaultToken, Forbidden: []string{permission},
 				}
 				b.server.AddCredential(limited)
-				b.server.Update(func(d *githubtest.Dataset) { everywhere(d, b.clock.Advance(time.Minute)) })
+				b.server.Update(func(d *githubtest.Dataset) { addToEveryStream(d, b.clock.Advance(time.Minute)) })
 				b.clock.Advance(time.Minute)
 				for range 3 {
-					sum := b.pass()
-					require.Equal(t, PassPartial, sum.Status)
+					result := b.pass()
+					require.Equal(t, PassPartial, result.Status)
 					require.Equal(t, []string{permission}, b.collector.MissingPermissions())
 					b.clock.Advance(time.Minute)
 				}
@@ -48,28 +49,29 @@ func TestMissingPermissions(t *testing.T) {
 	}
 }
 
-// full is an organization with something in every stream.
-func full(t *testing.T) *githubtest.Dataset {
+// fullOrg returns an organization with an event in every stream.
+func fullOrg(t *testing.T) *githubtest.Dataset {
 	t.Helper()
-	data := dataset("one", "two")
-	everywhere(data, noon.Add(-time.Hour))
+	data := newDataset("one", "two")
+	addToEveryStream(data, noon.Add(-time.Hour))
 	return data
 }
 
-// everywhere adds something to every stream of every repository.
-func everywhere(d *githubtest.Dataset, at time.Time) {
+// addToEveryStream adds an event to every stream of every repository.
+func addToEveryStream(d *githubtest.Dataset, at time.Time) {
 	for i, r := range d.Repos {
-		commit(d, r.Name, at)
+		addCommit(d, r.Name, at)
 		number := 2*(len(d.Pulls)+1) + i
-		pull(d, r.Name, number, at, nil)
-		comment(d, r.Name, number, at)
+		addPull(d, r.Name, number, at, nil)
+		addComment(d, r.Name, number, at)
 	}
 }
 
-// TestMissingPermissionForTheListing is one that the list of repositories needs.
+// TestMissingPermissionForTheListing: a permission that the listing of the repositories needs is missing while the
+// listing is refused.
 func TestMissingPermissionForTheListing(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIREST, full(t))
+	b := newBench(t, github.APIREST, fullOrg(t))
 	b.server.AddCredential(
 		githubtest.Credential{Name: "default", Token: githubtest.DefaultToken, Forbidden: []string{"metadata"}},
 	)
@@ -81,18 +83,20 @@ func TestMissingPermissionForTheListing(t *testing.T) {
 	require.Empty(t, b.collector.MissingPermissions())
 }
 
-// TestMissingPermissionOfAnotherReader ends when others have read what was missing, when the stream is switched off,
-// and with the repository.
-func TestMissingPermissionOfAnotherReader(t *testing.T) {
+// TestMissingPermissionEndsWithTheGap: a permission is not missing any more when another replica has read the gap, when
+// the stream is disabled, and when the repository is gone.
+func TestMissingPermissionEndsWithTheGap(t *testing.T) {
 	t.Parallel()
 	var p permissions
-	refused := &github.ForbiddenError{Response: github.Response{Status: 403}, Permissions: [][]string{{"contents"}}}
+	refused := &transport.ForbiddenError{
+		Response: transport.Response{Status: 403}, Permissions: [][]string{{"contents"}},
+	}
 	p.record(1, activity.StreamCommits, refused)
 	p.record(2, activity.StreamCommits, refused)
-	p.record(1, activity.StreamPulls, &github.UnavailableError{})
-	p.record(1, activity.StreamComments, &github.NotFoundError{})
+	p.record(1, activity.StreamPulls, &transport.UnavailableError{})
+	p.record(1, activity.StreamComments, &transport.NotFoundError{})
 	require.Equal(t, []string{"contents"}, p.missing())
-	p.record(1, activity.StreamCommits, &github.UnavailableError{})
+	p.record(1, activity.StreamCommits, &transport.UnavailableError{})
 	require.Equal(t, []string{"contents"}, p.missing(), "whether it may be read now is not known")
 	p.record(1, activity.StreamCommits, nil)
 	require.Equal(t, []string{"contents"}, p.missing(), "of the other repository")

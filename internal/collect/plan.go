@@ -14,7 +14,8 @@ import (
 type plan struct {
 	start time.Time
 	// basis is that of the coverage that the plan was made from.
-	basis    string
+	basis string
+	// changes are those of repositories, to be recorded before any of their events; readings are what the pass reads.
 	changes  []ledger.RepoProgress
 	readings []reading
 	// ifUnread has, by repository, the streams whose newest part may be incomplete unless it is read.

@@ -110,6 +110,7 @@ func (p *planner) planRepository(r *activity.Repository) bool {
 		if change != nil {
 			p.plan.changes = append(p.plan.changes, *change)
 		}
+		repoCov, quiet = p.introduceStreams(r, repoCov)
 	}
 	p.planReading(r, repoCov, quiet)
 	return true
@@ -121,7 +122,9 @@ func (p *planner) planRepository(r *activity.Repository) bool {
 func (p *planner) planFirstSeen(
 	r *activity.Repository, repoCov *ledger.RepoCoverage,
 ) (*ledger.RepoCoverage, activity.Streams) {
-	change := ledger.RepoProgress{ID: r.ID, Name: r.Name, Presence: ledger.PresenceReadable}
+	change := ledger.RepoProgress{
+		ID: r.ID, Name: r.Name, Presence: ledger.PresenceReadable, Streams: activity.EveryStream,
+	}
 	missing := activity.Window{Start: p.start.Add(-p.lookback), End: p.start}
 	var quiet activity.Streams
 	if repoCov == nil {
@@ -138,6 +141,9 @@ func (p *planner) planFirstSeen(
 			change.Missed = append(change.Missed, ledger.StreamWindow{Stream: s, Window: missing})
 		}
 	}
+	if repoCov != nil {
+		change.Missed = append(change.Missed, p.missedBeforeStreams(repoCov)...)
+	}
 	if quiet != 0 && repoCov == nil {
 		change.Signals, change.Observed = signalsAsRead(&r.Signals, quiet, p.start), p.start
 	}
@@ -147,6 +153,53 @@ func (p *planner) planFirstSeen(
 		repo := *repoCov
 		after.Repos[r.ID] = &repo
 	}
+	after.Apply(ledger.Progress{Repos: []ledger.RepoProgress{change}})
+	return after.Repos[r.ID], quiet
+}
+
+// missedBeforeStreams returns the wanted windows of the streams that the ledger does not have of a repository, because
+// an earlier version did not know them.
+func (p *planner) missedBeforeStreams(repoCov *ledger.RepoCoverage) []ledger.StreamWindow {
+	window := activity.Window{Start: p.start.Add(-p.lookback), End: p.start}
+	if repoCov.Since.After(window.Start) {
+		window.Start = repoCov.Since
+	}
+	var missed []ledger.StreamWindow
+	for _, s := range activity.AllStreams() {
+		if !repoCov.Streams.Has(s) {
+			missed = append(missed, ledger.StreamWindow{Stream: s, Window: window})
+		}
+	}
+	return missed
+}
+
+// introduceStreams plans the streams that the ledger does not have of a recorded repository, as planFirstSeen does a
+// repository: they are gaps until they are read, except for the quiet ones. It returns the coverage after the change,
+// and the quiet streams.
+func (p *planner) introduceStreams(
+	r *activity.Repository, repoCov *ledger.RepoCoverage,
+) (*ledger.RepoCoverage, activity.Streams) {
+	missing := p.missedBeforeStreams(repoCov)
+	if len(missing) == 0 {
+		return repoCov, 0
+	}
+	change := ledger.RepoProgress{ID: r.ID, Streams: activity.EveryStream}
+	signals, observed := repoCov.Signals, repoCov.Observed
+	var quiet activity.Streams
+	for _, w := range missing {
+		isQuiet := r.Signals.QuietStreams(w.Window.Start.Add(-recentWindow)).Has(w.Stream)
+		if isQuiet && !r.Signals.Disabled.Has(w.Stream) {
+			quiet, signals.Streams = quiet.With(w.Stream), signals.Streams.With(w.Stream)
+		} else {
+			change.Missed = append(change.Missed, w)
+		}
+	}
+	if quiet != 0 && !observed.IsZero() {
+		change.Signals, change.Observed = &signals, observed
+	}
+	p.plan.changes = append(p.plan.changes, change)
+	repo := *repoCov
+	after := ledger.Coverage{Edge: p.cov.Edge, Repos: map[int64]*ledger.RepoCoverage{r.ID: &repo}}
 	after.Apply(ledger.Progress{Repos: []ledger.RepoProgress{change}})
 	return after.Repos[r.ID], quiet
 }
@@ -220,6 +273,7 @@ func (p *planner) leftToBackfill(repoCov *ledger.RepoCoverage, s activity.Stream
 	recorded := p.cov.Repos[repoCov.ID]
 	return p.backfillEnabled && repoCov.FirstSeen.Before(p.start) &&
 		recorded != nil && !recorded.IsGone() && !recorded.Signals.Disabled.Has(s) &&
+		recorded.Streams.Has(s) &&
 		(s != activity.StreamCommits || repoCov.Signals.HeadReadAt.IsZero())
 }
 

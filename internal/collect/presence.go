@@ -9,8 +9,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// minVanished is how many repositories, being half of those that were readable or more, must be missing at once for a
-// second pass to have to confirm it in any case.
+// minVanished is the least number of missing repositories that are never gone at once: where that many, and at least
+// half of the readable ones, are missing, only a second pass that misses them too makes them gone.
 const minVanished = 3
 
 // presence collects what discovery and lookups show about which repositories are readable.
@@ -30,6 +30,7 @@ type presence struct {
 	vanished int
 }
 
+// newPresence returns the presence before anything was discovered, with room for so many repositories.
 func newPresence(repositories int, wasUnseen func(repo int64) bool) presence {
 	return presence{
 		wasUnseen: wasUnseen, discovered: make(map[int64]bool, repositories), unknown: make(map[int64]bool),

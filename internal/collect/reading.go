@@ -60,7 +60,8 @@ func (r *reading) extendCovered(result *github.ReadResult) {
 // streams.
 func (r *reading) progress(result *github.ReadResult) ledger.RepoProgress {
 	progress := ledger.RepoProgress{
-		ID: r.request.Repo.ID, Signals: r.signals(result), Observed: r.observed, ResolvedTips: result.ResolvedTips,
+		ID: r.request.Repo.ID, Signals: r.signals(result), Observed: r.observed,
+		TipChanges: ledger.TipChanges{ResolvedTips: result.ResolvedTips},
 	}
 	for _, s := range activity.AllStreams() {
 		if !r.request.Streams.Has(s) {

@@ -5,6 +5,7 @@ package collect
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -19,7 +20,7 @@ type ReconcileResult struct {
 	// Found is how many events the passes had missed. It stays 0 while the change signals are reliable.
 	Found    int
 	Failures []Failure
-	// sweeps list the comments that the repositories have.
+	// sweeps has, by repository and kind, the events that exist on GitHub, for removeVanished.
 	sweeps []ledger.Sweep
 }
 
@@ -42,12 +43,12 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResul
 			return result, err
 		}
 	}
-	return result, c.removeMissingComments(ctx, fence, &result)
+	return result, c.removeVanished(ctx, fence, &result)
 }
 
-// removeMissingComments removes, in one batch, the recorded comments of the last 24 h that the repositories do not have
-// any more: they were deleted, or their issue was transferred.
-func (c *Collector) removeMissingComments(ctx context.Context, fence uint64, result *ReconcileResult) error {
+// removeVanished removes, in one batch, the recorded events of the last 24 h that the repositories do not have any
+// more: a comment or an issue was deleted or transferred.
+func (c *Collector) removeVanished(ctx context.Context, fence uint64, result *ReconcileResult) error {
 	if len(result.sweeps) == 0 {
 		return nil
 	}
@@ -73,17 +74,10 @@ func (c *Collector) reconcileRepo(
 		settled[s] = cov.RepoEdge(r, s).Add(-readOverlap)
 		request.Since[s] = cov.Edge.Add(-recentWindow)
 	}
-	comments := ledger.Sweep{
-		Repo: r.ID, Kind: activity.KindIssueComment, Present: make(map[activity.ID]struct{}),
-		Window: activity.Window{Start: request.Since[activity.StreamComments], End: settled[activity.StreamComments]},
-	}
+	present := newSweeps(&request, &settled)
 	pages := &pageCommitter{repo: r.ID}
 	read := c.readActivity(ctx, pages.withHeads(request), func(events []activity.Event) error {
-		for i := range events {
-			if events[i].Kind == comments.Kind {
-				comments.Present[events[i].ID] = struct{}{}
-			}
-		}
+		present.add(events)
 		old, fresh := splitByTime(events, &settled)
 		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old, Progress: pages.progress()})
 		if err != nil {
@@ -97,13 +91,47 @@ func (c *Collector) reconcileRepo(
 		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: fresh, Progress: pages.progress()})
 		return err
 	})
-	if request.Streams.Has(activity.StreamComments) && read.Failed[activity.StreamComments] == nil {
-		result.sweeps = append(result.sweeps, comments)
-	}
+	result.sweeps = append(result.sweeps, present.complete(read.Failed)...)
 	for s, err := range read.Failed {
 		result.Failures = append(result.Failures, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 	}
 	return context.Cause(ctx)
+}
+
+// sweeps collect the events that a repository has, of each kind that can vanish.
+type sweeps []ledger.Sweep
+
+// newSweeps returns the sweeps of the requested streams, from the start of each to the time up to which passes have
+// read it.
+func newSweeps(request *github.ReadRequest, settled *[activity.NumStreams]time.Time) sweeps {
+	var list sweeps
+	for _, kind := range activity.Kinds() {
+		s := kind.Stream()
+		if !kind.Spec().CanVanish || !request.Streams.Has(s) {
+			continue
+		}
+		list = append(list, ledger.Sweep{
+			Repo: request.Repo.ID, Kind: kind, Present: make(map[activity.ID]struct{}),
+			Window: activity.Window{Start: request.Since[s], End: settled[s]},
+		})
+	}
+	return list
+}
+
+// add adds the events of a page.
+func (l sweeps) add(events []activity.Event) {
+	for i := range events {
+		for k := range l {
+			if l[k].Kind == events[i].Kind {
+				l[k].Present[events[i].ID] = struct{}{}
+			}
+		}
+	}
+}
+
+// complete returns the sweeps of the streams that were read completely.
+func (l sweeps) complete(failed map[activity.Stream]error) []ledger.Sweep {
+	return slices.DeleteFunc(l, func(s ledger.Sweep) bool { return failed[s.Kind.Stream()] != nil })
 }
 
 // splitByTime splits events into those that the passes should have found and those that the next pass will find.

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestDayAtScale simulates some passes (`make simulate`: those of a day) over large organizations before a GitHub that
-// enforces every documented limit: none is met, the budgets are used sparingly, and everything is recorded.
+// TestDayAtScale simulates some passes (with `make simulate`, those of a day) over large organizations with a GitHub
+// that enforces every documented limit: no limit is met, the budgets are used sparingly, and everything is recorded.
 func TestDayAtScale(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -30,7 +30,7 @@ func TestDayAtScale(t *testing.T) {
 	}{
 		"10 x 1,000 repositories, 3 % changing":            {github.APIGraphQL, 10, 1000, 30, 3, 0.4},
 		"10 x 1,000 repositories, 3 % changing, with REST": {github.APIREST, 10, 1000, 30, 3, 0.4},
-		// Two lists of each repository are asked for at least once, which is more than an App may ask in an hour.
+		// Two lists of each repository are requested at least once, which is more than an App may request in an hour.
 		"1 x 10,000 repositories, 1 % changing": {github.APIGraphQL, 1, 10_000, 100, 1, 0.5},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,16 +39,16 @@ func TestDayAtScale(t *testing.T) {
 			if os.Getenv("GX_SIMULATE") == "day" {
 				intervals = int(24 * time.Hour / interval)
 			}
-			var orgs []*simulated
+			var orgs []*simulatedOrg
 			var data []*githubtest.Dataset
 			for n := range test.orgs {
-				d := busyOrg(fmt.Sprintf("org-%d", n), test.repositories, test.changed, intervals, uint64(n))
+				d := newBusyOrg(fmt.Sprintf("org-%d", n), test.repositories, test.changed, intervals, uint64(n))
 				data, orgs = append(data, d), append(orgs, simulate(t, test.api, d, newClock(noon)))
 			}
 			for n := range intervals + 2 {
 				for _, org := range orgs { // each in a time of its own: they do not wait for each other
 					org.clock.set(noon.Add(time.Duration(n) * interval))
-					org.turn()
+					org.passAndFill()
 				}
 			}
 			for n, org := range orgs {
@@ -56,7 +56,7 @@ func TestDayAtScale(t *testing.T) {
 				require.LessOrEqual(
 					t, org.tokens, 3*(1+intervals*int(interval/time.Minute)/58), "one for each replica and lifetime",
 				)
-				requireTruth(t, &org.bench, data[n])
+				requireExpectedMetrics(t, &org.bench, data[n])
 			}
 			t.Logf("%d passes; of %d an hour at most %d REST and %d GraphQL; %d requests a pass",
 				intervals+2, orgs[0].limit, orgs[0].most[budget.ResourceREST], orgs[0].most[budget.ResourceGraphQL],

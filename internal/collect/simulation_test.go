@@ -19,17 +19,18 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
-// installationLimit is what GitHub grants an App's installation with so many repositories, of REST and of GraphQL each
+// installationLimit returns the primary limit, of REST and of GraphQL each, of an App's installation with a number of
+// repositories
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#primary-rate-limit-for-github-app-installations).
 func installationLimit(repositories int) int { return min(12_500, 5000+50*max(0, repositories-20)) }
 
-// simulated is an organization with a budget of its own, before a GitHub that enforces every limit, in virtual time.
-// One replica leads and makes the passes, two follow and read what is older, each with a token of its own; they share
-// what is known of the budget.
-type simulated struct {
+// simulatedOrg is an organization with a budget of its own, on a GitHub that enforces every limit, in virtual time. One
+// replica leads and makes the passes, two follow and fill gaps, each with a token of its own; they share the budget.
+type simulatedOrg struct {
 	bench
 
 	followers []*Collector
@@ -38,21 +39,21 @@ type simulated struct {
 	limit    int
 	most     map[budget.Resource]int // points used in any hour, by its reset
 	resets   map[budget.Resource]time.Time
-	refused  int
+	refused  []string // endpoint and status class
 	requests int
-	answers  *limitAnswers
+	answers  *limitResponses
 }
 
-// limitAnswers counts the answers that are limits, by what they say.
-type limitAnswers struct {
-	inProcess
+// limitResponses counts the responses that are limits, by their message.
+type limitResponses struct {
+	githubtest.InProcess
 
 	mu                 sync.Mutex
 	primary, secondary int
 }
 
-func (l *limitAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := l.inProcess.RoundTrip(r)
+func (l *limitResponses) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := l.InProcess.RoundTrip(r)
 	if err != nil {
 		return response, err
 	}
@@ -69,9 +70,9 @@ func (l *limitAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// punctual is a budget that is asked with the time of the moment: on a clock that waiting moves, minutes pass while a
-// goroutine is not scheduled, which looks like a clock that was set back.
-type punctual struct {
+// presentTimeBudget is a budget whose reservations have the present time: on a clock that waiting moves, minutes pass
+// while a goroutine is not scheduled, which looks like a clock that was set back.
+type presentTimeBudget struct {
 	*budget.Local
 
 	mu  sync.Mutex
@@ -79,7 +80,7 @@ type punctual struct {
 }
 
 // Reserve implements budget.Budget.
-func (p *punctual) Reserve(ctx context.Context, q budget.Reservation) (budget.State, error) {
+func (p *presentTimeBudget) Reserve(ctx context.Context, q budget.Reservation) (budget.State, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if late := p.now().Sub(q.Now); late > 0 {
@@ -88,37 +89,42 @@ func (p *punctual) Reserve(ctx context.Context, q budget.Reservation) (budget.St
 	return p.Local.Reserve(ctx, q)
 }
 
-func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulated {
+// simulate returns a simulated organization with its replicas.
+func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clock) *simulatedOrg {
 	t.Helper()
 	limit := installationLimit(len(data.Repos))
-	s := &simulated{
-		bench: bench{t: t, clock: clock, store: newRecorded(), tallies: &Tallies{}},
+	s := &simulatedOrg{
+		bench: bench{t: t, clock: clock, store: newCountingStore(), tallies: &Tallies{}},
 		limit: limit, most: make(map[budget.Resource]int), resets: make(map[budget.Resource]time.Time),
 	}
 	scripted := githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Now: clock.Now, EnforceLimits: true, KeepRequests: 1,
 		Limits: githubtest.Limits{Core: limit, GraphQL: limit},
 	}
-	settings := github.Settings{
-		Endpoint: "https://api.github.com", API: api,
-		Retry: github.RetrySettings{MaxAttempts: 2, InitialInterval: time.Millisecond, MaxInterval: time.Millisecond},
+	settings := transport.Settings{
+		Endpoint: "https://api.github.com",
+		Retry: transport.RetrySettings{
+			MaxAttempts: 2, InitialInterval: time.Millisecond,
+			MaxInterval: time.Millisecond,
+		},
 		RateLimit: budget.Policy{
 			MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 		},
-		Budget: &punctual{Local: &budget.Local{}, now: clock.Now}, Now: clock.Now, OnAttempt: s.observe,
+		Budget: &presentTimeBudget{Local: &budget.Local{}, now: clock.Now}, Now: clock.Now, OnAttempt: s.observe,
 		Sleep: func(_ context.Context, d time.Duration) error { clock.Advance(d); return nil },
 	}
-	// its token is another one each hour, which voids what is known of the one before
+	// its token changes each hour, which invalidates the validators of the former one
 	authenticateApp(t, &scripted, &settings, true)
 	s.server = githubtest.NewServer(scripted)
 	t.Cleanup(s.server.Close)
-	s.answers = &limitAnswers{inProcess: inProcess{s.server}}
+	s.answers = &limitResponses{InProcess: handlerTransport(s.server)}
 	settings.HTTP = &http.Client{Transport: s.answers}
 	replica := func() *Collector {
-		client, err := github.New(settings)
+		requests, err := transport.New(settings)
 		require.NoError(t, err)
+		client := github.New(requests, github.Settings{API: api})
 		return New(Settings{
-			Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositories(t), Concurrency: 4,
+			Org: data.Org.Login, Source: client, Store: s.store, Filter: allRepositoriesFilter(t), Concurrency: 4,
 			Lookback: 336 * time.Hour, BackfillEnabled: true, Now: clock.Now,
 		}, s.tallies)
 	}
@@ -127,11 +133,12 @@ func simulate(t *testing.T, api github.API, data *githubtest.Dataset, clock *clo
 		authenticateApp(t, &scripted, &settings, true) // the App is the same one
 		s.followers = append(s.followers, replica())
 	}
-	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
+	s.view = ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: 15 * time.Minute})
 	return s
 }
 
-func (s *simulated) observe(o github.Attempt) {
+// observe adds an attempt to the points that were used in its hour.
+func (s *simulatedOrg) observe(o transport.Attempt) {
 	s.clock.mu.Lock()
 	defer s.clock.mu.Unlock()
 	s.requests++
@@ -139,18 +146,18 @@ func (s *simulated) observe(o github.Attempt) {
 		s.tokens++
 	}
 	if o.StatusClass != "2xx" && o.StatusClass != "3xx" { // 3xx: as it was
-		s.refused++
+		s.refused = append(s.refused, o.Endpoint+" "+o.StatusClass)
 	}
 	if o.Mispriced {
 		s.t.Errorf("%s cost %d points and not %d", o.Endpoint, o.Points, o.PredictedPoints)
 	}
-	if !o.Reset.IsZero() {
-		s.most[o.Resource] = max(s.most[o.Resource], o.Limit-o.Remaining)
+	if !o.Quota.Reset.IsZero() {
+		s.most[o.Resource] = max(s.most[o.Resource], o.Quota.Limit-o.Quota.Remaining)
 	}
 }
 
-// busyOrg is an organization in which so many repositories change in each interval, from noon on.
-func busyOrg(login string, repositories, changed, intervals int, seed uint64) *githubtest.Dataset {
+// newBusyOrg returns an organization in which a number of repositories change in each interval, from noon on.
+func newBusyOrg(login string, repositories, changed, intervals int, seed uint64) *githubtest.Dataset {
 	rnd := rand.New(rand.NewPCG(seed, 5))
 	d := &githubtest.Dataset{
 		Org: githubtest.Org{Login: login, From: noon.AddDate(0, 0, -60), Until: noon.AddDate(0, 0, 60)},
@@ -163,7 +170,7 @@ func busyOrg(login string, repositories, changed, intervals int, seed uint64) *g
 		)
 	}
 	for i := range changed { // the last week has lines as well
-		commit(d, names[i], noon.AddDate(0, 0, -6).Add(time.Duration(i)*time.Minute))
+		addCommit(d, names[i], noon.AddDate(0, 0, -6).Add(time.Duration(i)*time.Minute))
 	}
 	number := 0
 	for n := range intervals {
@@ -173,41 +180,42 @@ func busyOrg(login string, repositories, changed, intervals int, seed uint64) *g
 			number++
 			switch rnd.IntN(4) {
 			case 0:
-				commit(d, names[i], at)
+				addCommit(d, names[i], at)
 			case 1:
-				pull(d, names[i], number, at, nil)
+				addPull(d, names[i], number, at, nil)
 			case 2:
-				pull(d, names[i], number, at, &at)
-				review(d, names[i], number, at)
+				addPull(d, names[i], number, at, &at)
+				addReview(d, names[i], number, at)
 			default:
-				pull(d, names[i], number, at, nil)
-				comment(d, names[i], number, at)
+				addPull(d, names[i], number, at, nil)
+				addComment(d, names[i], number, at)
 			}
 		}
 	}
 	return d
 }
 
-// turn is a pass and what its jobs would do.
-func (s *simulated) turn() {
+// passAndFill makes a pass, and the fills that its jobs would make.
+func (s *simulatedOrg) passAndFill() {
 	s.t.Helper()
-	sum := s.pass()
-	require.Empty(s.t, sum.Failures)
-	require.Equal(s.t, PassSuccess, sum.Status)
+	result := s.pass()
+	require.Empty(s.t, result.Failures)
+	require.Equal(s.t, PassSuccess, result.Status)
 	ctx := s.t.Context()
-	for i, order := range s.orders() {
+	for i, order := range s.fillRequests() {
 		order.Priority = budget.Background
 		_, err := s.followers[i%len(s.followers)].Fill(ctx, order)
 		require.NoError(s.t, err)
 	}
 }
 
-// requireSparing: no limit was met, nothing is missing, and no more than a share of each budget was used in an hour.
-func (s *simulated) requireSparing(share float64) {
+// requireSparing requires that no limit was met, that there is no gap, and that at most a share of each budget was used
+// in an hour.
+func (s *simulatedOrg) requireSparing(share float64) {
 	s.t.Helper()
 	require.Zero(s.t, s.answers.primary, "primary limits")
 	require.Zero(s.t, s.answers.secondary, "secondary limits")
-	require.Zero(s.t, s.refused, "answers that are none")
+	require.Empty(s.t, s.refused, "requests without a successful response")
 	cov := s.coverage()
 	require.Empty(s.t, cov.Gaps())
 	for resource, most := range s.most {

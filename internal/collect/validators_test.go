@@ -17,8 +17,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// spent makes a pass and gives what it cost of the primary limit, and how many commits it took.
-func (b *bench) spent() (points, commits int) {
+// passCost makes a pass and returns the points of the primary limit that it used, and the number of its commits to the
+// store.
+func (b *bench) passCost() (points, commits int) {
 	b.t.Helper()
 	b.server.ResetRequests()
 	before := b.store.commits
@@ -27,88 +28,90 @@ func (b *bench) spent() (points, commits int) {
 	return b.server.PointsSpent(githubtest.ResourceCore), b.store.commits - before
 }
 
-// conditionalBench has read an organization with something in every stream, with REST alone.
-func conditionalBench(t *testing.T, change ...func(*Settings)) *bench {
+// newConditionalBench returns a bench that has read an organization with an event in every stream, with REST alone.
+func newConditionalBench(t *testing.T, change ...func(*Settings)) *bench {
 	t.Helper()
-	data := dataset("one", "two", "three")
+	data := newDataset("one", "two", "three")
 	for i, repo := range data.Repos {
 		at := noon.Add(-time.Hour)
-		commit(data, repo.Name, at)
-		pull(data, repo.Name, i+1, at, &at)
-		comment(data, repo.Name, i+1, at)
+		addCommit(data, repo.Name, at)
+		addPull(data, repo.Name, i+1, at, &at)
+		addComment(data, repo.Name, i+1, at)
 	}
 	b := newBench(t, github.APIREST, data, change...)
 	b.pass()
-	b.fill()
+	b.fillGaps()
 	b.clock.Advance(interval)
 	b.pass() // pushed an hour ago: settled from now on
 	return b
 }
 
-// TestAnIdlePassOfRESTIsFree but for the listing, and it is one small write.
-func TestAnIdlePassOfRESTIsFree(t *testing.T) {
+// TestIdlePassWithRESTCostsTheListing: an idle pass with REST costs points for the listing only, and is one small
+// write.
+func TestIdlePassWithRESTCostsTheListing(t *testing.T) {
 	t.Parallel()
-	b := conditionalBench(t)
-	points, commits := b.spent()
+	b := newConditionalBench(t)
+	points, commits := b.passCost()
 	require.Equal(t, 1, points, "the listing of the repositories")
 	require.Equal(t, 1, commits, "the edge")
 	require.Equal(
-		t, 6, b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }),
+		t, 3*3,
+		b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }),
 	)
 	b.clock.Advance(interval)
-	require.Zero(t, b.pass().Changed, "what was asked for had not changed")
+	require.Zero(t, b.pass().Changed, "nothing had changed")
 }
 
-// TestWhatChangedIsFoundUnderACondition, stream by stream, and is paid for once.
-func TestWhatChangedIsFoundUnderACondition(t *testing.T) {
+// TestChangesAreFoundWithConditionalRequests: a change is found in each stream, and costs points once.
+func TestChangesAreFoundWithConditionalRequests(t *testing.T) {
 	t.Parallel()
 	for name, happens := range map[string]func(d *githubtest.Dataset, at time.Time){
-		"a comment":      func(d *githubtest.Dataset, at time.Time) { comment(d, "two", 2, at) },
-		"a pull request": func(d *githubtest.Dataset, at time.Time) { pull(d, "two", 9, at, nil) },
-		"a review":       func(d *githubtest.Dataset, at time.Time) { review(d, "two", 2, at) },
+		"a comment":      func(d *githubtest.Dataset, at time.Time) { addComment(d, "two", 2, at) },
+		"a pull request": func(d *githubtest.Dataset, at time.Time) { addPull(d, "two", 9, at, nil) },
+		"a review":       func(d *githubtest.Dataset, at time.Time) { addReview(d, "two", 2, at) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := conditionalBench(t)
+			b := newConditionalBench(t)
 			var data *githubtest.Dataset
 			b.server.Update(func(d *githubtest.Dataset) { happens(d, b.clock.Now().Add(time.Minute)); data = d })
-			points, _ := b.spent()
+			points, _ := b.passCost()
 			require.LessOrEqual(t, points, 5)
 			requireAllRecorded(t, b, data)
-			points, commits := b.spent()
+			points, commits := b.passCost()
 			require.Equal(t, []int{1, 1}, []int{points, commits})
 		})
 	}
 }
 
-// TestManyCommentsUnderACondition: neither a page that is nearly full nor one that has another behind it hides what
-// comes on the next.
-func TestManyCommentsUnderACondition(t *testing.T) {
+// TestFurtherPagesOfConditionalRequests: neither a page that is nearly full nor one that has a further page hides the
+// events of the next page.
+func TestFurtherPagesOfConditionalRequests(t *testing.T) {
 	t.Parallel()
-	b := conditionalBench(t)
+	b := newConditionalBench(t)
 	var data *githubtest.Dataset
 	for _, many := range []int{1, 48, 2, 49, 50, 51, 99, 100, 101, 1, 250, 1} {
 		b.server.Update(func(d *githubtest.Dataset) {
 			for range many {
-				comment(d, "two", 2, b.clock.Now().Add(time.Minute))
+				addComment(d, "two", 2, b.clock.Now().Add(time.Minute))
 			}
 			data = d
 		})
-		b.spent()
+		b.passCost()
 		requireAllRecorded(t, b, data)
 	}
 }
 
-// TestNoConditionWithoutTheEvents: what a reading has seen and not recorded is asked for in full.
-func TestNoConditionWithoutTheEvents(t *testing.T) {
+// TestNoConditionAfterAFailedReading: what a reading has seen and not recorded is requested without a condition.
+func TestNoConditionAfterAFailedReading(t *testing.T) {
 	t.Parallel()
 	for _, handover := range []bool{false, true} {
-		b := conditionalBench(t, func(s *Settings) { s.BackfillEnabled = handover })
+		b := newConditionalBench(t, func(s *Settings) { s.BackfillEnabled = handover })
 		var data *githubtest.Dataset
 		b.server.Update(func(d *githubtest.Dataset) {
 			at := b.clock.Now().Add(time.Minute)
-			review(d, "two", 2, at)
-			comment(d, "two", 2, at)
+			addReview(d, "two", 2, at)
+			addComment(d, "two", 2, at)
 			data = d
 		})
 		b.server.InjectFault(
@@ -122,55 +125,56 @@ func TestNoConditionWithoutTheEvents(t *testing.T) {
 		b.server.ClearFaults()
 		b.clock.Advance(interval)
 		b.pass()
-		b.fill()
+		b.fillGaps()
 		cov := b.coverage()
 		require.Empty(t, cov.Gaps())
 		requireAllRecorded(t, b, data)
 	}
 }
 
-// refusing is a store that takes no events.
-type refusing struct{ *recorded }
+// eventRefusingStore is a store that fails batches with events.
+type eventRefusingStore struct{ *countingStore }
 
-func (r refusing) Commit(ctx context.Context, fence uint64, batch ledger.Batch) (ledger.Receipt, error) {
+func (r eventRefusingStore) Commit(ctx context.Context, fence uint64, batch ledger.Batch) (ledger.Receipt, error) {
 	if len(batch.Events)+len(batch.Entries) > 0 {
 		return ledger.Receipt{}, ledger.ErrFenced
 	}
-	return r.recorded.Commit(ctx, fence, batch)
+	return r.countingStore.Commit(ctx, fence, batch)
 }
 
-// TestNoConditionWithoutTheCommit: a validator is recorded with its events or not at all.
-func TestNoConditionWithoutTheCommit(t *testing.T) {
+// TestNoConditionAfterAFailedCommit: a validator is recorded together with its events or not at all.
+func TestNoConditionAfterAFailedCommit(t *testing.T) {
 	t.Parallel()
-	b := conditionalBench(t)
+	b := newConditionalBench(t)
 	var data *githubtest.Dataset
-	b.server.Update(func(d *githubtest.Dataset) { comment(d, "two", 2, b.clock.Now().Add(time.Minute)); data = d })
+	b.server.Update(func(d *githubtest.Dataset) { addComment(d, "two", 2, b.clock.Now().Add(time.Minute)); data = d })
 	b.clock.Advance(interval)
-	b.collector.settings.Store = refusing{b.store}
+	b.collector.settings.Store = eventRefusingStore{b.store}
 	_, err := b.collector.Pass(t.Context(), 1)
 	require.Error(t, err)
 	b.collector.settings.Store = b.store
-	b.spent()
+	b.passCost()
 	requireAllRecorded(t, b, data)
 }
 
-// TestConditionsOutliveTheLeader: another one goes on with what the store holds.
-func TestConditionsOutliveTheLeader(t *testing.T) {
+// TestConditionsAfterAChangeOfLeader: another leader continues with the validators that the store has.
+func TestConditionsAfterAChangeOfLeader(t *testing.T) {
 	t.Parallel()
-	b := conditionalBench(t)
+	b := newConditionalBench(t)
 	b.collector = New(b.collector.settings, b.tallies)
-	points, _ := b.spent()
+	points, _ := b.passCost()
 	require.Equal(t, 1, points)
 }
 
-// TestAnotherTokenVoidsConditions, once, and changes nothing else.
-func TestAnotherTokenVoidsConditions(t *testing.T) {
+// TestAnotherTokenMakesOneFullRequest: with another token, whose responses have other validators, everything is
+// requested once without a condition.
+func TestAnotherTokenMakesOneFullRequest(t *testing.T) {
 	t.Parallel()
-	b := conditionalBench(t)
-	b.collector.settings.Source = b.client(github.APIREST, "another")
-	points, _ := b.spent()
-	require.Equal(t, 1+2*3, points)
-	points, _ = b.spent()
+	b := newConditionalBench(t)
+	b.collector.settings.Source = b.newClient(github.APIREST, "another")
+	points, _ := b.passCost()
+	require.Equal(t, 1+3*3, points)
+	points, _ = b.passCost()
 	require.Equal(t, 1, points)
 }
 

@@ -45,6 +45,7 @@ func HostPort(field, value, remedy string) error {
 	return nil
 }
 
+// isHost reports whether a text is an IP address or the name of a host.
 func isHost(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil || hostName.MatchString(host)

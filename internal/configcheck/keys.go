@@ -27,6 +27,7 @@ func CheckKeys(raw map[string]any, config any) error {
 	return errors.Join(checkValue("", raw, reflect.TypeOf(config))...)
 }
 
+// checkValue returns the errors of a value for a type. path is that of the value, with :: at its end.
 func checkValue(path string, raw any, t reflect.Type) []error {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -65,6 +66,7 @@ func checkNumber(path string, raw any, t reflect.Type) []error {
 	return nil
 }
 
+// checkList returns the errors of the items of a list.
 func checkList(path string, raw any, elem reflect.Type) []error {
 	list, ok := raw.([]any)
 	if !ok {
@@ -77,6 +79,7 @@ func checkList(path string, raw any, elem reflect.Type) []error {
 	return errs
 }
 
+// checkFields returns the errors of the keys and values of a block.
 func checkFields(path string, raw map[string]any, t reflect.Type) []error {
 	fields := keysOf(t)
 	if len(fields) == 0 {
@@ -100,9 +103,10 @@ func checkFields(path string, raw map[string]any, t reflect.Type) []error {
 // unmarshalsItself reports whether a type of another module has an Unmarshal method, as the collector's optional blocks
 // do.
 func unmarshalsItself(t reflect.Type) bool {
-	reads := reflect.TypeFor[confmap.Unmarshaler]()
-	ours := strings.HasPrefix(t.PkgPath(), module)
-	return !ours && t.Kind() == reflect.Struct && (t.Implements(reads) || reflect.PointerTo(t).Implements(reads))
+	unmarshaler := reflect.TypeFor[confmap.Unmarshaler]()
+	isOwnModule := strings.HasPrefix(t.PkgPath(), module)
+	return !isOwnModule && t.Kind() == reflect.Struct && (t.Implements(unmarshaler) ||
+		reflect.PointerTo(t).Implements(unmarshaler))
 }
 
 // keysOf returns the keys of a block with their types, those of embedded blocks included.

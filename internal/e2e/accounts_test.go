@@ -15,31 +15,32 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// renamed is an organization in which accounts are renamed while collectors read it.
-type renamed struct {
+// renamedAccounts is an organization whose accounts are renamed while collectors read it.
+type renamedAccounts struct {
 	server *githubtest.Server
 	begun  time.Time
 	number int
 }
 
-func newRenamed(t *testing.T) *renamed {
+// newRenamedAccounts starts a GitHub with events of the accounts ada and bob.
+func newRenamedAccounts(t *testing.T) *renamedAccounts {
 	t.Helper()
-	r := &renamed{begun: time.Now().Add(-time.Hour)}
+	r := &renamedAccounts{begun: time.Now().Add(-time.Hour)}
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: r.begun.AddDate(0, -2, 0), Until: time.Now()}}
 	data.Repos = []githubtest.Repo{{Name: "one", DefaultBranch: "main", CreatedAt: r.begun.AddDate(0, -1, 0)}}
 	for range 3 {
-		r.happens(data, "ada", r.begun)
+		r.addActivity(data, "ada", r.begun)
 	}
-	r.happens(data, "bob", r.begun)
+	r.addActivity(data, "bob", r.begun)
 	r.server = githubtest.Start(
 		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: time.Now, Limits: plenty},
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: time.Now, Limits: highLimits},
 	)
 	return r
 }
 
-// happens adds a commit, a pull request and a comment of an account.
-func (r *renamed) happens(d *githubtest.Dataset, login string, at time.Time) {
+// addActivity adds a commit, a pull request and a comment of an account.
+func (r *renamedAccounts) addActivity(d *githubtest.Dataset, login string, at time.Time) {
 	r.number++
 	d.Commits = append(d.Commits, githubtest.Commit{
 		Repo:        "one",
@@ -56,8 +57,8 @@ func (r *renamed) happens(d *githubtest.Dataset, login string, at time.Time) {
 	})
 }
 
-// require waits until every page counts so much of each user, and of no other.
-func (r *renamed) require(t *testing.T, when string, want map[string]float64, pages ...*collector) {
+// requireUsers waits until every page counts as many commits of each user as wanted, and none of another user.
+func (r *renamedAccounts) requireUsers(t *testing.T, when string, want map[string]float64, pages ...*collector) {
 	t.Helper()
 	for _, gx := range pages {
 		eventually(t, time.Minute, func() error {
@@ -101,55 +102,55 @@ func isUserOf(name string, users map[string]float64) bool {
 	return false
 }
 
-// TestRenamedAccount: an account is one user under its newest login, also for what is past; who takes the login that
-// has become free is another one. A kill -9, a new replica and a takeover show the same.
+// TestRenamedAccount: an account is one user under its newest login, also for past events; an account that takes the
+// former login is another user. It is the same after a kill -9, with a new replica and after a takeover.
 func TestRenamedAccount(t *testing.T) {
 	t.Parallel()
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			r := newRenamed(t)
+			r := newRenamedAccounts(t)
 			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, r.server.URL, api))
-			after := r.rename(t, gx)
+			after := r.renameAccounts(t, gx)
 			gx.Kill()
-			gx.restart(t)
-			gx.complete(t, org)
-			r.require(t, "kill -9", after, gx)
+			gx.start(t)
+			gx.awaitComplete(t, org)
+			r.requireUsers(t, "kill -9", after, gx)
 			requireNoSecret(t, gx.Output())
 		})
 	}
 	t.Run("replicas", func(t *testing.T) {
 		t.Parallel()
-		r := newRenamed(t)
+		r := newRenamedAccounts(t)
 		redis := redistest.Start(t)
 		config := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, r.server.URL)
 		replicas := startReplicas(t, 2, redis.Address, config)
-		after := r.rename(t, replicas[0].collector, replicas[1].collector)
+		after := r.renameAccounts(t, replicas[0].collector, replicas[1].collector)
 		late := startReplicas(t, 1, redis.Address, config)
-		r.require(t, "the start of a replica", after, late[0].collector)
-		led := leader(t, replicas)
+		r.requireUsers(t, "the start of a replica", after, late[0].collector)
+		led := awaitLeader(t, replicas)
 		replicas[led].Kill()
-		r.server.Update(func(d *githubtest.Dataset) { r.happens(d, "bob", time.Now().Add(-time.Second)) })
+		r.server.Update(func(d *githubtest.Dataset) { r.addActivity(d, "bob", time.Now().Add(-time.Second)) })
 		after["bob"]++
-		r.require(t, "a takeover", after, replicas[1-led].collector, late[0].collector)
+		r.requireUsers(t, "a takeover", after, replicas[1-led].collector, late[0].collector)
 		requireEqualPages(t, append(late, replicas[1-led]), 3)
 	})
 }
 
-// rename renames accounts and gives what is shown afterwards.
-func (r *renamed) rename(t *testing.T, pages ...*collector) map[string]float64 {
+// renameAccounts renames accounts and returns what the pages must count afterwards.
+func (r *renamedAccounts) renameAccounts(t *testing.T, pages ...*collector) map[string]float64 {
 	t.Helper()
-	r.require(t, "the first contact", map[string]float64{"ada": 3, "bob": 1}, pages...)
+	r.requireUsers(t, "the first contact", map[string]float64{"ada": 3, "bob": 1}, pages...)
 	r.server.Update(func(d *githubtest.Dataset) {
 		d.User("ada").RenamedTo = "ada-lovelace"
-		r.happens(d, "ada", time.Now().Add(-time.Second))
+		r.addActivity(d, "ada", time.Now().Add(-time.Second))
 	})
-	r.require(t, "a rename", map[string]float64{"ada-lovelace": 4, "bob": 1}, pages...)
+	r.requireUsers(t, "a rename", map[string]float64{"ada-lovelace": 4, "bob": 1}, pages...)
 	r.server.Update(func(d *githubtest.Dataset) {
 		d.User("newcomer").RenamedTo = "ada"
-		r.happens(d, "newcomer", time.Now().Add(-time.Second))
+		r.addActivity(d, "newcomer", time.Now().Add(-time.Second))
 	})
-	r.require(t, "the login was taken", map[string]float64{"ada-lovelace": 4, "ada": 1, "bob": 1}, pages...)
+	r.requireUsers(t, "the login was taken", map[string]float64{"ada-lovelace": 4, "ada": 1, "bob": 1}, pages...)
 	r.server.Update(func(d *githubtest.Dataset) { // what is read again shows the new login, and nothing else happens
 		d.User("bob").RenamedTo = "robert"
 		for i := range d.Pulls {
@@ -159,11 +160,11 @@ func (r *renamed) rename(t *testing.T, pages ...*collector) map[string]float64 {
 		}
 	})
 	after := map[string]float64{"ada-lovelace": 4, "ada": 1, "robert": 1}
-	r.require(t, "a rename without an event", after, pages...)
+	r.requireUsers(t, "a rename without an event", after, pages...)
 	r.server.Update(func(d *githubtest.Dataset) { d.User("bob").RenamedTo = "" })
-	r.server.Update(func(d *githubtest.Dataset) { r.happens(d, "bob", time.Now().Add(-time.Second)) })
+	r.server.Update(func(d *githubtest.Dataset) { r.addActivity(d, "bob", time.Now().Add(-time.Second)) })
 	after = map[string]float64{"ada-lovelace": 4, "ada": 1, "bob": 2}
-	r.require(t, "a rename back", after, pages...)
+	r.requireUsers(t, "a rename back", after, pages...)
 	require.NotEmpty(t, after)
 	return after
 }

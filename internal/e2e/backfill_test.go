@@ -30,7 +30,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// backfillConfig has the delays of a test and shows each replica's requests by its token.
+// backfillConfig has short delays, and a token for each replica that identifies its requests.
 const backfillConfig = `
 orgs:
   - name: %[1]s
@@ -45,7 +45,7 @@ rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7
 backfill: {requeue_delays: [1s, 3s, 10s], sweep_interval: 5s, max_enqueues_per_org_per_minute: 10000%[8]s}
 `
 
-// system is several collectors on a Redis and a RabbitMQ, and the GitHub that they read.
+// system is several collectors with one Redis and one RabbitMQ, and the GitHub that they read.
 type system struct {
 	data     *githubtest.Dataset
 	server   *githubtest.Server
@@ -53,11 +53,11 @@ type system struct {
 	rabbit   *rabbittest.Server
 	replicas []*replica
 	tokens   []string // of each replica
-	plan     plan
+	plan     systemSettings
 }
 
-// plan is what a system is started with.
-type plan struct {
+// systemSettings are the settings of a system.
+type systemSettings struct {
 	data                     *githubtest.Dataset
 	timeline                 githubtest.Timeline
 	replicas                 int
@@ -69,21 +69,21 @@ type plan struct {
 	log                      string   // its level, info when empty
 }
 
-// startSystem prepares a system and runs its replicas.
-func startSystem(t *testing.T, p plan) *system {
+// startSystem starts a system with its replicas.
+func startSystem(t *testing.T, p systemSettings) *system {
 	t.Helper()
 	s := prepareSystem(t, p)
 	s.run(t)
 	return s
 }
 
-// prepareSystem starts everything but the collectors; run does that.
-func prepareSystem(t *testing.T, p plan) *system {
+// prepareSystem starts everything but the collectors, which run starts.
+func prepareSystem(t *testing.T, p systemSettings) *system {
 	t.Helper()
 	s := &system{data: p.data, plan: p, redis: redistest.Start(t, p.redis...), rabbit: rabbittest.Start(t)}
 	s.server = githubtest.Start(
 		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: plenty},
+		githubtest.Settings{Datasets: []*githubtest.Dataset{p.data}, Timeline: p.timeline, Limits: highLimits},
 	)
 	for n := range p.replicas {
 		token := fmt.Sprintf("token-of-replica-%d", n)
@@ -96,6 +96,7 @@ func prepareSystem(t *testing.T, p plan) *system {
 	return s
 }
 
+// run starts the replicas.
 func (s *system) run(t *testing.T) {
 	t.Helper()
 	for _, token := range s.tokens {
@@ -114,17 +115,19 @@ func (s *system) run(t *testing.T) {
 	}
 }
 
-// active is an organization in which every repository has something of every kind every so often.
-func active(repositories int, span, every time.Duration) *githubtest.Dataset {
+// newActiveOrg returns an organization in which every repository has an event of every kind at an interval, over a
+// span.
+func newActiveOrg(repositories int, span, every time.Duration) *githubtest.Dataset {
 	end := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 	d := &githubtest.Dataset{Org: githubtest.Org{Login: org, From: end.Add(-span), Until: end}}
 	for i := range repositories {
-		addActive(d, fmt.Sprintf("repo-%02d", i), i, span, every)
+		addActivityOverSpan(d, fmt.Sprintf("repo-%02d", i), i, span, every)
 	}
 	return d
 }
 
-func addActive(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
+// addActivityOverSpan adds an event of every kind to a repository at an interval, over a span.
+func addActivityOverSpan(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
 	end := d.Org.Until
 	d.Repos = append(d.Repos, githubtest.Repo{Name: repo, DefaultBranch: "main", CreatedAt: end.Add(-2 * span)})
 	user := new(fmt.Sprintf("user-%d", i%5))
@@ -134,16 +137,7 @@ func addActive(d *githubtest.Dataset, repo string, i int, span, every time.Durat
 			return
 		}
 		id := int64(i)*1_000_000 + n
-		d.Commits = append(d.Commits, githubtest.Commit{
-			Repo:        repo,
-			SHA:         fmt.Sprintf("%040x", id+1),
-			Login:       user,
-			AuthoredAt:  at,
-			CommittedAt: at,
-			Additions:   3,
-			Deletions:   1,
-			Parents:     1,
-		})
+		addCommit(d, repo, id, user, at)
 		number := int(n) + 1
 		d.Pulls = append(
 			d.Pulls,
@@ -160,25 +154,26 @@ func addActive(d *githubtest.Dataset, repo string, i int, span, every time.Durat
 	}
 }
 
-// jobsQueue is the queue of the organization's jobs.
+// jobsQueue is the name of the organization's job queue.
 const jobsQueue = "gh.backfill.jobs." + org
 
-// audit gets a copy of every job that is published.
-type audit struct {
+// jobAudit receives a copy of every job that is published.
+type jobAudit struct {
 	channel *amqp.Channel
 
 	mu   sync.Mutex
 	jobs map[string]backfill.Job // by id, as they were published first
 }
 
-func startAudit(t *testing.T, s *rabbittest.Server) *audit {
+// startJobAudit binds a queue of the test to the job exchange.
+func startJobAudit(t *testing.T, s *rabbittest.Server) *jobAudit {
 	t.Helper()
 	conn, err := amqp.Dial("amqp://guest:guest@" + s.Address + "/")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	ch, err := conn.Channel()
 	require.NoError(t, err)
-	a := &audit{channel: ch, jobs: make(map[string]backfill.Job)}
+	a := &jobAudit{channel: ch, jobs: make(map[string]backfill.Job)}
 	require.NoError(t, ch.ExchangeDeclare("gh.backfill", amqp.ExchangeDirect, true, false, false, false, nil))
 	q, err := ch.QueueDeclare("", false, true, true, false, nil)
 	require.NoError(t, err)
@@ -188,14 +183,15 @@ func startAudit(t *testing.T, s *rabbittest.Server) *audit {
 	go func() {
 		for d := range deliveries {
 			if job, err := backfill.Decode(d.Body); err == nil {
-				a.note(job)
+				a.record(job)
 			}
 		}
 	}()
 	return a
 }
 
-func (a *audit) note(job backfill.Job) {
+// record adds a job.
+func (a *jobAudit) record(job backfill.Job) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, there := a.jobs[job.ID]; !there {
@@ -203,7 +199,8 @@ func (a *audit) note(job backfill.Job) {
 	}
 }
 
-func (a *audit) all() []backfill.Job {
+// publishedJobs returns the jobs that were published.
+func (a *jobAudit) publishedJobs() []backfill.Job {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var list []backfill.Job
@@ -213,8 +210,8 @@ func (a *audit) all() []backfill.Job {
 	return list
 }
 
-// ended is when jobs ended, by id, as the replicas log it.
-func (s *system) ended() map[string]time.Time {
+// jobEnds returns when jobs ended, by id, as the replicas log it.
+func (s *system) jobEnds() map[string]time.Time {
 	ended := make(map[string]time.Time)
 	for _, r := range s.replicas {
 		for line := range strings.Lines(r.Output()) {
@@ -231,9 +228,9 @@ func (s *system) ended() map[string]time.Time {
 	return ended
 }
 
-// doubled are the jobs that came while another one of the same repository and streams was under way for some of their
-// window.
-func doubled(jobs []backfill.Job, ended map[string]time.Time) []backfill.Job {
+// overlappingJobs returns the jobs that were published while another one of the same repository and streams was not
+// finished for a part of their window.
+func overlappingJobs(jobs []backfill.Job, ended map[string]time.Time) []backfill.Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(late backfill.Job) bool {
 		return !slices.ContainsFunc(jobs, func(early backfill.Job) bool {
 			end, over := ended[early.ID]
@@ -245,8 +242,8 @@ func doubled(jobs []backfill.Job, ended map[string]time.Time) []backfill.Job {
 	})
 }
 
-// queueEmpty waits until no job waits anywhere, and none is dead but for what is expected.
-func (s *system) queueEmpty(t *testing.T, dead int) {
+// awaitEmptyQueues waits until no queue has a job, and the dead-letter queue has as many as expected.
+func (s *system) awaitEmptyQueues(t *testing.T, dead int) {
 	t.Helper()
 	eventually(t, 2*time.Minute, func() error {
 		for i, r := range s.replicas {
@@ -261,24 +258,24 @@ func (s *system) queueEmpty(t *testing.T, dead int) {
 	})
 }
 
-// TestBackfillFaults: for two minutes GitHub answers with errors, limits or nothing for some streams of some
-// repositories, while things happen in all of them. Then it heals, and every metric is the truth, with about one job
-// for each window.
+// TestBackfillFaults: for two minutes GitHub responds with errors, limits or nothing for some streams of some
+// repositories, while events happen in all of them. When the faults end, every metric becomes correct, with about one
+// job for each window.
 func TestBackfillFaults(t *testing.T) {
 	t.Parallel()
 	const faulty = 2 * time.Minute
-	data := active(24, 10*24*time.Hour, 3*time.Hour)
+	data := newActiveOrg(24, 10*24*time.Hour, 3*time.Hour)
 	for i := range data.Repos { // and every ten seconds in the end
 		addBurst(data, data.Repos[i].Name, i, 5*time.Minute, 10*time.Second)
 	}
 	timeline := githubtest.EndingAt(data, 4*time.Minute, time.Now().Add(45*time.Second), 1)
-	s := startSystem(t, plan{
+	s := startSystem(t, systemSettings{
 		data: data, timeline: timeline, replicas: 3, interval: 3 * time.Second, lookback: 480 * time.Hour, log: "debug",
 		backfill: ", max_attempts: 100, coalesce_window: " + coalesceAround(time.Now().Add(5*time.Minute)).String(),
 	})
 	timeline = s.server.Timeline()
-	drained(t, s.replicas)
-	published := startAudit(t, s.rabbit)
+	awaitDrained(t, s.replicas)
+	published := startJobAudit(t, s.rabbit)
 
 	rnd := rand.New(rand.NewPCG(4, 2))
 	effects := []githubtest.Effect{
@@ -289,7 +286,7 @@ func TestBackfillFaults(t *testing.T) {
 	}
 	s.server.InjectFault(
 		githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)},
-	) // each repository is asked for alone
+	) // each repository is a query of its own
 	matches := []githubtest.Match{{Operation: "Activity"}, {Route: "/repos/{owner}/{repo}/issues/comments"}}
 	for i, repo := range data.Repos {
 		if i%2 == 0 {
@@ -317,11 +314,11 @@ func TestBackfillFaults(t *testing.T) {
 	s.server.ClearFaults()
 	visible := time.Now()
 	s.server.HideAfter(visible)
-	drained(t, s.replicas)
-	s.queueEmpty(t, 0)
-	compare(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)
+	awaitDrained(t, s.replicas)
+	s.awaitEmptyQueues(t, 0)
+	compareWithData(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)
 	// What fails again after its job has ended is missing again, and a job of its own.
-	jobs, windows := published.all(), make(map[activity.Window]bool)
+	jobs, windows := published.publishedJobs(), make(map[activity.Window]bool)
 	for _, job := range jobs {
 		t.Logf(
 			"%s: %s %s %s because of %s",
@@ -334,7 +331,7 @@ func TestBackfillFaults(t *testing.T) {
 		windows[job.Window] = true
 	}
 	require.Len(t, windows, 1, "what fails within one step of coalescing is one window")
-	twice := doubled(jobs, s.ended())
+	twice := overlappingJobs(jobs, s.jobEnds())
 	t.Logf("%d jobs, %d of them for what another one was under way for", len(jobs), len(twice))
 	require.NotEmpty(t, jobs)
 	require.LessOrEqual(t, float64(len(twice)), 0.1*float64(len(jobs)-len(twice)))
@@ -345,8 +342,8 @@ func TestBackfillFaults(t *testing.T) {
 	}
 }
 
-// coalesceAround is a step of coalescing with no border within five minutes of a time, so that an outage then is one
-// window.
+// coalesceAround returns a step of coalescing that has no border within five minutes of a time, so that an outage then
+// is one window.
 func coalesceAround(at time.Time) time.Duration {
 	const near = 5 * time.Minute
 	step := 15 * time.Minute
@@ -356,22 +353,21 @@ func coalesceAround(at time.Time) time.Duration {
 	return step
 }
 
-// addBurst adds what happens often, in the last part of the data.
+// addCommit adds a commit with a number that is unique in the data.
+func addCommit(d *githubtest.Dataset, repo string, id int64, user *string, at time.Time) {
+	d.Commits = append(d.Commits, githubtest.Commit{
+		Repo: repo, SHA: fmt.Sprintf("%040x", id+1), Login: user, AuthoredAt: at, CommittedAt: at, Additions: 3,
+		Deletions: 1, Parents: 1,
+	})
+}
+
+// addBurst adds frequent events in the last part of the data.
 func addBurst(d *githubtest.Dataset, repo string, i int, span, every time.Duration) {
 	for n := range int64(span / every) {
 		at := d.Org.Until.Add(-span).Add(time.Duration(n) * every).Add(time.Duration(i%7) * time.Second)
 		id := int64(i)*1_000_000 + 500_000 + n
 		user := new(fmt.Sprintf("user-%d", i%5))
-		d.Commits = append(d.Commits, githubtest.Commit{
-			Repo:        repo,
-			SHA:         fmt.Sprintf("%040x", id+1),
-			Login:       user,
-			AuthoredAt:  at,
-			CommittedAt: at,
-			Additions:   3,
-			Deletions:   1,
-			Parents:     1,
-		})
+		addCommit(d, repo, id, user, at)
 		d.Comments = append(
 			d.Comments,
 			githubtest.Comment{Repo: repo, Issue: 1, ID: id, Login: user, CreatedAt: at, UpdatedAt: at},
@@ -381,19 +377,19 @@ func addBurst(d *githubtest.Dataset, repo string, i int, span, every time.Durati
 	}
 }
 
-// TestFollowersRead: followers read the look-back of 30 days, and the leader goes on with its schedule.
+// TestFollowersRead: followers read the look-back of 30 days, and the leader's passes keep their interval.
 func TestFollowersRead(t *testing.T) {
 	t.Parallel()
 	const interval = 4 * time.Second
-	data := active(40, 30*24*time.Hour, 2*time.Hour)
-	s := prepareSystem(t, plan{
+	data := newActiveOrg(40, 30*24*time.Hour, 2*time.Hour)
+	s := prepareSystem(t, systemSettings{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 3, interval: interval, lookback: 720 * time.Hour,
 	})
 	s.server.HideAfter(time.Now())
 	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(5 * time.Millisecond)})
 	s.run(t)
-	leads := leader(t, s.replicas)
+	leads := awaitLeader(t, s.replicas)
 	eventually(t, time.Minute, func() error {
 		n := s.replicas[leads].count(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
 		if n < 40 {
@@ -403,7 +399,7 @@ func TestFollowersRead(t *testing.T) {
 	})
 	s.server.ResetRequests()
 	began := time.Now()
-	drained(t, s.replicas)
+	awaitDrained(t, s.replicas)
 	took := time.Since(began)
 	read := make(map[string]int)
 	for _, request := range s.server.Requests() {
@@ -429,11 +425,12 @@ func TestFollowersRead(t *testing.T) {
 	due := float64(time.Since(began)) / float64(interval)
 	t.Logf("%d passes ended where %.1f were due", len(passes), due)
 	require.GreaterOrEqual(t, float64(len(passes)), 0.9*due-1)
-	compare(t, startPrometheus(t, s.replicas[leads].metrics), data, s.server.Timeline(), s.server.Timeline().Start)
-	s.queueEmpty(t, 0)
+	compareWithData(t, startPrometheus(t, s.replicas[leads].metrics), data, s.server.Timeline(),
+		s.server.Timeline().Start)
+	s.awaitEmptyQueues(t, 0)
 }
 
-// readsSince is where the window begins that a request reads.
+// readsSince returns where the window begins that a request reads, and false for a request without one.
 func readsSince(request githubtest.RequestInfo) (time.Time, bool) {
 	text, _ := request.Variables["since"].(string)
 	if query, err := url.ParseQuery(request.Query); err == nil && text == "" {
@@ -443,7 +440,7 @@ func readsSince(request githubtest.RequestInfo) (time.Time, bool) {
 	return since, err == nil
 }
 
-// passTimes are when passes ended, after the one that was running then.
+// passTimes returns when passes ended, after the one that was running at a time.
 func passTimes(log string, since time.Time) []time.Time {
 	var list []time.Time
 	for line := range strings.Lines(log) {
@@ -459,12 +456,12 @@ func passTimes(log string, since time.Time) []time.Time {
 	return list
 }
 
-// TestBackfillCrashes: workers are killed in the middle of jobs, the broker is killed and wiped, Redis is restarted,
-// and every job is delivered three times. In the end nothing is missing, and no total has moved twice.
+// TestBackfillCrashes: workers are killed during jobs, the broker is killed and its data deleted, Redis is restarted,
+// and every job is delivered three times. In the end there is no gap, and no event was counted twice.
 func TestBackfillCrashes(t *testing.T) {
 	t.Parallel()
-	data := active(30, 30*24*time.Hour, 2*time.Hour)
-	s := prepareSystem(t, plan{
+	data := newActiveOrg(30, 30*24*time.Hour, 2*time.Hour)
+	s := prepareSystem(t, systemSettings{
 		data:     data,
 		timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 3,
@@ -475,64 +472,66 @@ func TestBackfillCrashes(t *testing.T) {
 	visible := time.Now()
 	s.server.HideAfter(visible)
 	s.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(40 * time.Millisecond)})
-	copies := startAudit(t, s.rabbit)
+	copies := startJobAudit(t, s.rabbit)
 	s.run(t)
 	working := func() {
 		t.Helper()
 		eventually(t, time.Minute, func() error {
-			if len(copies.all()) < 30 {
-				return fmt.Errorf("%d jobs", len(copies.all()))
+			if len(copies.publishedJobs()) < 30 {
+				return fmt.Errorf("%d jobs", len(copies.publishedJobs()))
 			}
 			return nil
 		})
 	}
 	working()
-	for _, job := range copies.all() { // twice more
+	for _, job := range copies.publishedJobs() { // twice more
 		for range 2 {
 			publishJob(t, copies.channel, job.Encode())
 		}
 	}
-	leads := leader(t, s.replicas)
+	leads := awaitLeader(t, s.replicas)
 	for range 3 {
 		waitUntil(t, time.Now().Add(1500*time.Millisecond))
 		victim := s.replicas[(leads+1)%3]
 		victim.Kill()
-		victim.restart(t)
+		victim.start(t)
 	}
 	s.rabbit.Kill()
-	eventually(t, 30*time.Second, func() error { return s.replicas[leads].dependency(t, "amqp", 0) })
-	s.replicas[leads].check(t, expected{"leader", "unhealthy", "amqp", false}, 30*time.Second)
+	eventually(t, 30*time.Second, func() error { return s.replicas[leads].checkDependency(t, "amqp", 0) })
+	s.replicas[leads].awaitHealth(t, expectedHealth{"leader", "unhealthy", "amqp", false}, 30*time.Second)
 	s.rabbit.Run()
 	for _, r := range s.replicas {
-		eventually(t, time.Minute, func() error { return r.dependency(t, "amqp", 1) })
+		eventually(t, time.Minute, func() error { return r.checkDependency(t, "amqp", 1) })
 	}
 	s.redis.Kill()
 	s.redis.Run()
 	s.rabbit.Wipe()
 	s.rabbit.Run()
 	for _, r := range s.replicas {
-		eventually(t, time.Minute, func() error { return r.dependency(t, "amqp", 1) })
+		eventually(t, time.Minute, func() error { return r.checkDependency(t, "amqp", 1) })
 	}
 	s.server.ClearFaults()
-	drained(t, s.replicas)
-	compare(t, startPrometheus(t, s.replicas[0].metrics), data, s.server.Timeline(), visible)
-	s.queueEmpty(t, 0)
+	awaitDrained(t, s.replicas)
+	compareWithData(t, startPrometheus(t, s.replicas[0].metrics), data, s.server.Timeline(), visible)
+	s.awaitEmptyQueues(t, 0)
 	requireEqualPages(t, s.replicas, 2)
 }
 
+// publishJob publishes the body of a job to the job queue.
 func publishJob(t *testing.T, ch *amqp.Channel, body []byte) {
 	t.Helper()
 	require.NoError(t, ch.PublishWithContext(t.Context(), "gh.backfill", jobsQueue, true, false,
 		amqp.Publishing{Body: body, DeliveryMode: amqp.Persistent}))
 }
 
-// TestDeadJobs: what can never be done ends in the dead-letter queue with its history, what is no job does so at once,
-// and the others go on. An operator sees why, replays them when GitHub has healed, and may have a window read again.
+// TestDeadJobs: a job that can never succeed ends in the dead-letter queue with its history, a message that is not a
+// job does at once, and the others continue. An operator lists the reasons, replays the jobs when the fault has ended,
+// and publishes a job that reads a window again.
 func TestDeadJobs(t *testing.T) {
 	t.Parallel()
 	const lookback = 240 * time.Hour // one piece
-	data := active(6, 9*24*time.Hour, 3*time.Hour)
-	s := prepareSystem(t, plan{
+	data := newActiveOrg(6, 9*24*time.Hour, 3*time.Hour)
+	s := prepareSystem(t, systemSettings{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 2, interval: 3 * time.Second, lookback: lookback, backfill: ", max_attempts: 3",
 	})
@@ -543,9 +542,9 @@ func TestDeadJobs(t *testing.T) {
 		githubtest.Fault{Match: githubtest.Match{Repo: "repo-03", Route: comments}, Effect: githubtest.Status(403)},
 	)
 	s.run(t)
-	a := startAudit(t, s.rabbit)
+	a := startJobAudit(t, s.rabbit)
 	for _, r := range s.replicas { // until the queue is there
-		eventually(t, 30*time.Second, func() error { return r.dependency(t, "amqp", 1) })
+		eventually(t, 30*time.Second, func() error { return r.checkDependency(t, "amqp", 1) })
 	}
 	publishJob(t, a.channel, []byte("junk"))
 	unknown := backfill.Job{
@@ -555,7 +554,7 @@ func TestDeadJobs(t *testing.T) {
 	}
 	publishJob(t, a.channel, unknown.Encode())
 	const dead = 3
-	s.queueEmpty(t, dead)
+	s.awaitEmptyQueues(t, dead)
 	for i, r := range s.replicas {
 		eventually(t, 30*time.Second, func() error {
 			gaps, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_gaps{org=%q}", org))
@@ -583,15 +582,15 @@ func TestDeadJobs(t *testing.T) {
 	} {
 		require.Contains(t, listed, want)
 	}
-	job := deadJob(t, a.channel, "repo-03")
+	job := peekDeadJob(t, a.channel, "repo-03")
 	require.Equal(t, 3, job.Attempt)
 
 	s.server.ClearFaults()
 	t.Log(tool("replay", "--org", org))
-	drained(t, s.replicas)
-	s.queueEmpty(t, dead-1)
+	awaitDrained(t, s.replicas)
+	s.awaitEmptyQueues(t, dead-1)
 	compareWith(t, startPrometheus(t, s.replicas[1].metrics), func(at time.Time) map[series]float64 {
-		truth := truthAt(data, s.server.Timeline(), visible, at)
+		truth := expectedAt(data, s.server.Timeline(), visible, at)
 		if ledger.LastCompleteWeek(
 			at,
 		).Start.Before(
@@ -627,14 +626,14 @@ func TestDeadJobs(t *testing.T) {
 		return nil
 	})
 	t.Log(tool("drop"))
-	s.queueEmpty(t, 0)
+	s.awaitEmptyQueues(t, 0)
 	for _, r := range s.replicas {
 		requireNoSecret(t, r.Output())
 	}
 }
 
-// deadJob looks into the dead-letter queue without taking anything out.
-func deadJob(t *testing.T, ch *amqp.Channel, repo string) backfill.Job {
+// peekDeadJob returns the dead-lettered job of a repository without removing it.
+func peekDeadJob(t *testing.T, ch *amqp.Channel, repo string) backfill.Job {
 	t.Helper()
 	var held []amqp.Delivery
 	defer func() {
@@ -654,14 +653,14 @@ func deadJob(t *testing.T, ch *amqp.Channel, repo string) backfill.Job {
 	}
 }
 
-// TestRabbitMQDown: without the broker no replica is ready, unless it may go on in memory: then gaps are filled all the
-// same.
+// TestRabbitMQDown: without the broker no replica is ready, unless it may continue in memory: then gaps are filled all
+// the same.
 func TestRabbitMQDown(t *testing.T) {
 	t.Parallel()
 	for _, unavailable := range []string{"wait", "memory"} {
 		t.Run(unavailable, func(t *testing.T) {
-			data := active(6, 10*24*time.Hour, 3*time.Hour)
-			s := startSystem(t, plan{
+			data := newActiveOrg(6, 10*24*time.Hour, 3*time.Hour)
+			s := startSystem(t, systemSettings{
 				data:     data,
 				timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 				replicas: 2,
@@ -671,17 +670,17 @@ func TestRabbitMQDown(t *testing.T) {
 			})
 			visible := time.Now()
 			s.server.HideAfter(visible)
-			drained(t, s.replicas)
-			leads := leader(t, s.replicas)
+			awaitDrained(t, s.replicas)
+			leads := awaitLeader(t, s.replicas)
 			roles := map[string]*replica{"leader": s.replicas[leads], "follower": s.replicas[1-leads]}
 			for role, r := range roles {
-				r.check(t, expected{role, "healthy", "amqp", true}, 30*time.Second)
-				r.check(t, expected{role, "healthy", "consumer", true}, 30*time.Second)
+				r.awaitHealth(t, expectedHealth{role, "healthy", "amqp", true}, 30*time.Second)
+				r.awaitHealth(t, expectedHealth{role, "healthy", "consumer", true}, 30*time.Second)
 			}
 			s.rabbit.Kill()
 			mode := map[string]string{"wait": "unhealthy", "memory": "degraded"}[unavailable]
 			for role, r := range roles {
-				r.check(t, expected{role, mode, "amqp", false}, 30*time.Second)
+				r.awaitHealth(t, expectedHealth{role, mode, "amqp", false}, 30*time.Second)
 			}
 			s.server.InjectFault(
 				githubtest.Fault{Match: githubtest.Match{Repo: "repo-02"}, Effect: githubtest.Status(500)},
@@ -716,14 +715,14 @@ func TestRabbitMQDown(t *testing.T) {
 			if unavailable == "wait" {
 				s.rabbit.Run()
 			}
-			drained(t, s.replicas)
+			awaitDrained(t, s.replicas)
 			if unavailable == "memory" {
 				s.rabbit.Run()
 			}
 			for role, r := range roles {
-				r.check(t, expected{role, "healthy", "amqp", true}, time.Minute)
+				r.awaitHealth(t, expectedHealth{role, "healthy", "amqp", true}, time.Minute)
 			}
-			s.queueEmpty(t, 0)
+			s.awaitEmptyQueues(t, 0)
 		})
 	}
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// TestOneLimitForAll: all of three replicas obey a limit that GitHub reports to one of them, so that no more than what
-// is on its way leaves after it; then they go on, and every metric is the truth.
+// TestOneLimitForAll: all of three replicas obey a limit that GitHub reports to one of them: only requests in flight
+// are sent after it. Then they continue, and every metric is correct.
 func TestOneLimitForAll(t *testing.T) {
 	t.Parallel()
 	const (
 		concurrency = 6
 		wait        = 12 * time.Second
 	)
-	data := active(30, 30*24*time.Hour, 2*time.Hour)
-	s := prepareSystem(t, plan{
+	data := newActiveOrg(30, 30*24*time.Hour, 2*time.Hour)
+	s := prepareSystem(t, systemSettings{
 		data: data, timeline: githubtest.EndingAt(data, time.Minute, time.Now(), 1),
 		replicas: 3, interval: 2 * time.Second, lookback: 720 * time.Hour, oneToken: true,
 		github: fmt.Sprintf(", rate_limit: {max_concurrent_requests: %d}", concurrency),
@@ -55,8 +55,8 @@ func TestOneLimitForAll(t *testing.T) {
 	t.Logf("%d requests met the limit", after)
 	require.LessOrEqual(t, after, 1+concurrency)
 	s.server.ClearFaults()
-	drained(t, s.replicas)
+	awaitDrained(t, s.replicas)
 	require.Equal(t, after, s.server.CountRequests(limited))
-	compare(t, startPrometheus(t, s.replicas[1].metrics), data, s.server.Timeline(), visible)
-	s.queueEmpty(t, 0)
+	compareWithData(t, startPrometheus(t, s.replicas[1].metrics), data, s.server.Timeline(), visible)
+	s.awaitEmptyQueues(t, 0)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// collector is the built collector with a configuration of the test's.
+// collector is the built collector with a configuration of the test.
 type collector struct {
 	*proctest.Process
 	binary  string
@@ -57,15 +57,15 @@ service:
       exporters: [prometheus]
 `
 
-// startCollector runs the collector with the given settings of the receiver, on a file_storage of its own.
+// startCollector starts a collector with settings of the receiver and a file_storage of its own.
 func startCollector(t *testing.T, receiver string) *collector {
 	t.Helper()
 	c := newCollector(t, receiver)
-	c.restart(t)
+	c.start(t)
 	return c
 }
 
-// newCollector writes the configuration of a collector, which restart runs.
+// newCollector writes the configuration of a collector without starting it.
 func newCollector(t *testing.T, receiver string) *collector {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,8 +82,8 @@ func newCollector(t *testing.T, receiver string) *collector {
 	return c
 }
 
-// restart runs the collector again, after its process has ended.
-func (c *collector) restart(t *testing.T) {
+// start starts the collector, also again after its process has ended.
+func (c *collector) start(t *testing.T) {
 	t.Helper()
 	c.Process = proctest.New(t, c.binary, append([]string{"--config", c.config}, c.args...)...)
 	c.Run()
@@ -97,11 +97,12 @@ func (c *collector) restart(t *testing.T) {
 	require.False(t, c.HasExited(), "the collector has ended")
 }
 
+// page returns the metrics page.
 func (c *collector) page(ctx context.Context) (string, error) {
-	return get(ctx, "http://"+c.metrics+"/metrics")
+	return getBody(ctx, "http://"+c.metrics+"/metrics")
 }
 
-// seriesName is a series as the tests name it: without the label of the replica, and without labels that are empty.
+// seriesName returns a series as the tests name it: without the label of the replica, and without empty labels.
 func seriesName(series string) string {
 	name, labels, ok := strings.Cut(strings.TrimSuffix(series, "}"), "{")
 	if !ok {
@@ -119,7 +120,8 @@ func seriesName(series string) string {
 	return name + "{" + strings.Join(list, ",") + "}"
 }
 
-// value is the value of a series on the metrics page, named as on the page but for the replica.
+// value returns the value of a series on the metrics page, which is named as on the page without the label of the
+// replica.
 func (c *collector) value(ctx context.Context, series string) (float64, error) {
 	page, err := c.page(ctx)
 	if err != nil {
@@ -139,7 +141,7 @@ func (c *collector) value(ctx context.Context, series string) (float64, error) {
 	return 0, fmt.Errorf("no %s on the page", series)
 }
 
-// count is the value of a counter, 0 as long as it is not there.
+// count returns the value of a counter, 0 as long as it is not on the page.
 func (c *collector) count(ctx context.Context, series string) float64 {
 	value, err := c.value(ctx, series)
 	if err != nil {
@@ -148,23 +150,25 @@ func (c *collector) count(ctx context.Context, series string) float64 {
 	return value
 }
 
-// complete waits until a pass has ended that began after now and nothing is missing.
-func (c *collector) complete(t *testing.T, org string) {
+// awaitComplete waits until a pass has ended that began after now, and there is no gap.
+func (c *collector) awaitComplete(t *testing.T, org string) {
 	t.Helper()
-	p := passesSince(time.Now())
+	p := newPassCounter(time.Now())
 	eventually(t, 2*time.Minute, func() error { return p.checkComplete(t, c, org) })
 }
 
-// passes counts the passes that a test sees on pages.
-type passes struct {
+// passCounter counts the passes that a test sees on pages.
+type passCounter struct {
 	last float64 // when the last one ended
 	seen int
 }
 
-func passesSince(begun time.Time) *passes { return &passes{last: float64(begun.Unix())} }
+// newPassCounter returns a counter of the passes after a time.
+func newPassCounter(begun time.Time) *passCounter { return &passCounter{last: float64(begun.Unix())} }
 
-// checkComplete returns what is not yet complete on the page of a collector that leads.
-func (p *passes) checkComplete(t *testing.T, c *collector, org string) error {
+// checkComplete returns an error as long as no new pass of an organization has ended without a gap on the page of a
+// collector that leads.
+func (p *passCounter) checkComplete(t *testing.T, c *collector, org string) error {
 	t.Helper()
 	run, err := c.value(t.Context(), fmt.Sprintf("gh_exporter_leader_cycle_last_run_unixtime{org=%q}", org))
 	if err != nil {
@@ -184,6 +188,7 @@ func (p *passes) checkComplete(t *testing.T, c *collector, org string) error {
 	return nil
 }
 
+// indent indents the lines of a configuration.
 func indent(text string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ")
 }

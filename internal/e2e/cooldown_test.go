@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// cooldownBegins is the log line of a cooldown.
+// cooldownBegins is the log message at the beginning of a cooldown.
 const cooldownBegins = "Too many consecutive GitHub requests failed; pausing requests. Metrics keep their last values."
 
 const cooldownConfig = `
@@ -32,19 +32,13 @@ storage: file_storage
 emit_interval: 1s
 `
 
-// TestCooldown: while GitHub answers nothing but errors it is left alone but for probes that cost nothing; a probe that
-// is answered does not hide that readings fail; and when it has healed, every metric is the truth.
+// TestCooldown: while GitHub responds to everything with errors, the replica sends only probes, which cost no points; a
+// successful probe does not hide that readings fail; and when the faults end, every metric is correct.
 func TestCooldown(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/60)
-	server := githubtest.Start(
-		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
-	)
-	timeline = server.Timeline()
+	data, server, timeline := serveData(t, 72*time.Hour, 60*time.Second)
 	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, "{token: "+githubtest.DefaultToken+"}", server.URL))
-	gx.complete(t, org)
+	gx.awaitComplete(t, org)
 	prom := startPrometheus(t, gx.metrics)
 
 	reading := func(r githubtest.RequestInfo) bool { return r.Route != "/rate_limit" }
@@ -53,7 +47,7 @@ func TestCooldown(t *testing.T) {
 	cooling := func() {
 		t.Helper()
 		eventually(t, 30*time.Second, func() error {
-			if gx.logged(cooldownBegins).IsZero() {
+			if gx.lastLogged(cooldownBegins).IsZero() {
 				return errors.New("no cooldown has begun")
 			}
 			return nil
@@ -62,7 +56,7 @@ func TestCooldown(t *testing.T) {
 	cooling()
 	server.ResetRequests()
 	waitUntil(t, time.Now().Add(4*time.Second))
-	require.Zero(t, server.CountRequests(reading), "nothing is asked during the cooldown")
+	require.Zero(t, server.CountRequests(reading), "no reading is sent during the cooldown")
 	require.Zero(t, server.CountRequests(probe), "not even by probes before its end")
 	skipped := gx.count(
 		t.Context(),
@@ -70,18 +64,18 @@ func TestCooldown(t *testing.T) {
 	)
 	require.Positive(t, skipped)
 
-	// Probes are answered and readings still fail: three probes end the cooldown, six questions that fail begin the
+	// Probes succeed and readings still fail: three probes end the cooldown, six requests that fail begin the
 	// next one.
 	eventually(t, 30*time.Second, func() error {
-		if server.CountRequests(probe) < 3 || gx.logged("GitHub responds again; resuming requests.").IsZero() {
+		if server.CountRequests(probe) < 3 || gx.lastLogged("GitHub responds again; resuming requests.").IsZero() {
 			return fmt.Errorf("%d probes", server.CountRequests(probe))
 		}
 		return nil
 	})
 	require.Zero(t, server.PointsSpent("core"), "probes cost nothing")
-	ended := gx.logged("GitHub responds again; resuming requests.")
+	ended := gx.lastLogged("GitHub responds again; resuming requests.")
 	eventually(t, 30*time.Second, func() error {
-		if !gx.logged(cooldownBegins).After(ended) {
+		if !gx.lastLogged(cooldownBegins).After(ended) {
 			return errors.New("no second cooldown has begun")
 		}
 		return nil
@@ -90,7 +84,7 @@ func TestCooldown(t *testing.T) {
 		t,
 		server.CountRequests(reading),
 		6*2+2,
-		"six questions of two attempts each, and what is on its way",
+		"six requests of two attempts each, and those in flight",
 	)
 
 	server.ClearFaults()
@@ -98,23 +92,23 @@ func TestCooldown(t *testing.T) {
 	visible := timeline.Start.Add(50 * time.Second)
 	waitUntil(t, visible)
 	server.HideAfter(visible)
-	gx.complete(t, org)
-	compare(t, prom, data, timeline, visible)
+	gx.awaitComplete(t, org)
+	compareWithData(t, prom, data, timeline, visible)
 	requireNoReset(t, prom)
 	requireNoSecret(t, gx.Output())
 }
 
-// TestCooldownWithoutAToken: an App that has no token needs one for the probes that end a cooldown.
+// TestCooldownWithoutAToken: an App without a token requests one for the probes that end a cooldown.
 func TestCooldownWithoutAToken(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
-	key, keyFile := appKey(t)
+	key, keyFile := writeAppKey(t)
 	server := githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{
 			data,
 		},
 		Timeline: githubtest.EndingAt(data, 72*time.Hour, time.Now(), 1),
-		Limits:   plenty,
+		Limits:   highLimits,
 		Apps: []githubtest.App{
 			{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{{ID: 22, Org: org}}},
 		},
@@ -125,13 +119,13 @@ func TestCooldownWithoutAToken(t *testing.T) {
 	app := fmt.Sprintf("{app: {app_id: 11, installation_id: 22, private_key_file: %q}}", keyFile)
 	gx := startCollector(t, fmt.Sprintf(cooldownConfig, org, app, server.URL))
 	eventually(t, 30*time.Second, func() error {
-		if gx.logged(cooldownBegins).IsZero() {
+		if gx.lastLogged(cooldownBegins).IsZero() {
 			return errors.New("no cooldown has begun")
 		}
 		return nil
 	})
 	server.ClearFaults()
-	gx.complete(t, org)
-	compare(t, startPrometheus(t, gx.metrics), data, timeline, timeline.Start)
+	gx.awaitComplete(t, org)
+	compareWithData(t, startPrometheus(t, gx.metrics), data, timeline, timeline.Start)
 	requireNoSecret(t, gx.Output())
 }

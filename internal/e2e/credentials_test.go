@@ -42,8 +42,8 @@ storage: file_storage
 emit_interval: 1s
 `
 
-// appKey makes the key of an App, and a file with it.
-func appKey(t *testing.T) (key *rsa.PrivateKey, file string) {
+// writeAppKey makes the key of a GitHub App, and a file with it.
+func writeAppKey(t *testing.T) (key *rsa.PrivateKey, file string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -53,10 +53,11 @@ func appKey(t *testing.T) (key *rsa.PrivateKey, file string) {
 	return key, file
 }
 
-// TestCredentials reads five organizations, each with another kind of credential that sees only this one.
+// TestCredentials: a collector reads five organizations, each with another kind of credential that can read that one
+// only.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
-	key, keyFile := appKey(t)
+	key, keyFile := writeAppKey(t)
 	settings := githubtest.Settings{
 		Credentials: []githubtest.Credential{
 			{Token: "plain-token", Name: "plain", Login: "p", Orgs: []string{"by-token"}},
@@ -82,7 +83,7 @@ func TestCredentials(t *testing.T) {
 	server := githubtest.Start(t, settings)
 	gx := startCollector(t, fmt.Sprintf(credentialsConfig, keyFile, server.URL))
 	for _, name := range names {
-		gx.complete(t, name)
+		gx.awaitComplete(t, name)
 		events, err := gx.value(t.Context(), fmt.Sprintf("gh_exporter_store_events{org=%q}", name))
 		require.NoError(t, err)
 		require.Greater(t, events, 500.0, name)
@@ -104,7 +105,7 @@ func TestCredentials(t *testing.T) {
 	require.Less(t, gx.Stop(), time.Second)
 }
 
-// TestStop ends within a second in the middle of the look-back and while every request hangs.
+// TestStop: a collector stops within a second during the look-back, and while every request hangs.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
@@ -118,7 +119,7 @@ func TestStop(t *testing.T) {
 			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "rest"))
 			eventually(t, 30*time.Second, func() error {
 				if len(server.Requests()) == 0 && fault.Kind != githubtest.KindHang {
-					return errors.New("nothing was asked yet")
+					return errors.New("no request was sent yet")
 				}
 				return nil
 			})

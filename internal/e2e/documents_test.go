@@ -29,13 +29,14 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// block is a fenced block of a document.
-type block struct{ file, language, text string }
+// codeBlock is a fenced block of a document.
+type codeBlock struct{ file, language, text string }
 
-var fence = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+// fencedBlock matches a fenced block.
+var fencedBlock = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
 
-// documents are the texts of the tree's documents by their names. Left out are decisions, the changelog, and what is
-// generated.
+// documents returns the texts of the tree's documents by name. Decisions, the changelog and generated documents are
+// left out.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	root := filepath.Join("..", "..")
@@ -59,14 +60,14 @@ func documents(t *testing.T) map[string]string {
 	return found
 }
 
-// blocks are the fenced blocks in a language.
-func blocks(t *testing.T, language string) []block {
+// codeBlocks returns the fenced blocks of a language.
+func codeBlocks(t *testing.T, language string) []codeBlock {
 	t.Helper()
-	var list []block
+	var list []codeBlock
 	for file, text := range documents(t) {
-		for _, found := range fence.FindAllStringSubmatch(text, -1) {
+		for _, found := range fencedBlock.FindAllStringSubmatch(text, -1) {
 			if found[1] == language {
-				list = append(list, block{file, found[1], found[2]})
+				list = append(list, codeBlock{file, found[1], found[2]})
 			}
 		}
 	}
@@ -74,17 +75,18 @@ func blocks(t *testing.T, language string) []block {
 	return list
 }
 
-// frame makes a whole configuration of a part of one.
-const frame = `
+// exampleFrame makes a whole configuration of a part of one.
+const exampleFrame = `
 receivers: {githubexporter: {orgs: [{name: acme, auth: {token: abc}}]}}
 exporters: {debug: {}}
 service: {pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}}
 `
 
-// TestYAMLOfDocuments: a whole configuration runs as it is written, but for addresses, and a part of one is valid.
+// TestYAMLOfDocuments: a whole configuration runs as it is written, with addresses replaced, and a part of one is
+// valid.
 func TestYAMLOfDocuments(t *testing.T) {
 	t.Parallel()
-	for _, b := range blocks(t, "yaml") {
+	for _, b := range codeBlocks(t, "yaml") {
 		t.Run(b.file, func(t *testing.T) {
 			t.Parallel()
 			retrieved, err := confmap.NewRetrievedFromYAML([]byte(b.text))
@@ -93,11 +95,11 @@ func TestYAMLOfDocuments(t *testing.T) {
 			require.NoError(t, err)
 			config := writeConfig(t, b.text)
 			if conf.IsSet("service::pipelines") {
-				runDocumented(t, proctest.ProgramPath(t, "GX_COLLECTOR"), conf, config)
+				runDocumentedConfig(t, proctest.ProgramPath(t, "GX_COLLECTOR"), conf, config)
 				return
 			}
 			cmd := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_COLLECTOR"), "validate",
-				"--config", writeConfig(t, frame), "--config", config)
+				"--config", writeConfig(t, exampleFrame), "--config", config)
 			cmd.Env = append(os.Environ(), "GITHUB_TOKEN=abc")
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, string(out))
@@ -105,11 +107,11 @@ func TestYAMLOfDocuments(t *testing.T) {
 	}
 }
 
-// runDocumented runs a whole configuration on addresses and in folders of the test's until it has read the scripted
+// runDocumentedConfig runs a whole configuration with addresses and folders of the test until it has read the scripted
 // GitHub.
-func runDocumented(t *testing.T, program string, conf *confmap.Conf, config string) {
+func runDocumentedConfig(t *testing.T, program string, conf *confmap.Conf, config string) {
 	t.Helper()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	args := []string{"--config", config}
 	ready, live := proctest.FreeAddress(t), proctest.FreeAddress(t)
 	for path, value := range map[string]string{
@@ -143,10 +145,10 @@ func runDocumented(t *testing.T, program string, conf *confmap.Conf, config stri
 	gx.Stop()
 }
 
-// TestOtherBlocksOfDocuments: JSON and Go are what they should be.
+// TestOtherBlocksOfDocuments: blocks of JSON and Go are syntactically valid.
 func TestOtherBlocksOfDocuments(t *testing.T) {
 	t.Parallel()
-	for _, b := range blocks(t, "json") {
+	for _, b := range codeBlocks(t, "json") {
 		decoder := json.NewDecoder(strings.NewReader(b.text))
 		for value := json.RawMessage(nil); ; {
 			err := decoder.Decode(&value)
@@ -160,7 +162,7 @@ func TestOtherBlocksOfDocuments(t *testing.T) {
 			}
 		}
 	}
-	for _, b := range blocks(t, "go") {
+	for _, b := range codeBlocks(t, "go") {
 		_, err := parser.ParseFile(token.NewFileSet(), b.file, "package p\ntype t interface {\n"+b.text+"}\n", 0)
 		require.NoError(t, err, b.file)
 	}
@@ -172,7 +174,7 @@ var (
 	continued  = regexp.MustCompile(`\\\n\s*`)
 )
 
-// TestCommandsOfDocuments: targets of make are there, and other commands run.
+// TestCommandsOfDocuments: documented targets of make exist, and other documented commands run.
 func TestCommandsOfDocuments(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile(filepath.Join("..", "..", "Makefile"))
@@ -184,7 +186,7 @@ func TestCommandsOfDocuments(t *testing.T) {
 		require.NotContains(t, text, "@latest", "%s: no version of the module is published", file)
 	}
 	var commands []string
-	for _, b := range blocks(t, "sh") {
+	for _, b := range codeBlocks(t, "sh") {
 		out, err := bash(t, "set -n\n"+b.text)
 		require.NoError(t, err, "%s: %s", b.file, out)
 		for line := range strings.Lines(continued.ReplaceAllString(b.text, "")) {
@@ -222,7 +224,7 @@ func TestCommandsOfDocuments(t *testing.T) {
 	}
 }
 
-// startDocumentedGitHub runs the scripted GitHub with the documented arguments, on another address, which it gives.
+// startDocumentedGitHub runs the scripted GitHub with the documented arguments at another address, which it returns.
 func startDocumentedGitHub(t *testing.T, commands []string) string {
 	t.Helper()
 	const run = "go run ./internal/github/githubtest/cmd/githubtest "
@@ -235,6 +237,6 @@ func startDocumentedGitHub(t *testing.T, commands []string) string {
 	args = strings.ReplaceAll(args, "=testdata/", "="+filepath.Join("..", "..", "testdata")+"/")
 	server := proctest.New(t, program, strings.Fields(args)...)
 	server.Run()
-	logs(t, server, "listening on ")
+	awaitLog(t, server, "listening on ")
 	return address
 }

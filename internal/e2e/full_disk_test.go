@@ -39,8 +39,8 @@ service:
   pipelines: {metrics: {receivers: [githubexporter], exporters: [prometheus]}}
 `
 
-// onSmallDisk runs a program with a file system of 4 MiB on the folder $1, in a mount namespace of its own. The disk is
-// full while there is a file $2, and $2.done says that it is.
+// onSmallDisk is a script that runs a program with a file system of 4 MiB on the folder $1, in a mount namespace of its
+// own. The disk is full while the file $2 exists; $2.done reports that it is full.
 const onSmallDisk = `
 mount -t tmpfs -o size=4m none "$1" || exit 9
 disk=$1
@@ -60,16 +60,11 @@ shift 2
 exec "$@"
 `
 
-// TestFullDisk: while the disk of the embedded store is full the replica is not ready, with the reason, passes come as
-// often as ever, and what could not be recorded is recorded once there is room again.
+// TestFullDisk: while the disk of the embedded store is full, the replica is not ready, with the reason, and passes
+// keep their interval; what could not be recorded is recorded when there is space again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
-	server := githubtest.Start(t, githubtest.Settings{
-		Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
-	})
-	timeline = server.Timeline()
+	_, server, timeline := serveData(t, time.Hour, time.Hour)
 	server.HideAfter(timeline.Start)
 	dir := t.TempDir()
 	disk, full := filepath.Join(dir, "disk"), filepath.Join(dir, "full")
@@ -84,9 +79,9 @@ func TestFullDisk(t *testing.T) {
 		proctest.ProgramPath(t, "GX_COLLECTOR"), "--config", config)
 	r.OwnGroup = true
 	r.Run()
-	logs(t, r.Process, "Everything is ready.")
-	r.check(t, expected{"leader", "healthy", "storage", true}, 30*time.Second)
-	r.complete(t, org)
+	awaitLog(t, r.Process, "Everything is ready.")
+	r.awaitHealth(t, expectedHealth{"leader", "healthy", "storage", true}, 30*time.Second)
+	r.awaitComplete(t, org)
 
 	const more = 8_000
 	events := fmt.Sprintf("gh_exporter_store_events{org=%q}", org)
@@ -106,8 +101,8 @@ func TestFullDisk(t *testing.T) {
 			})
 		}
 	})
-	r.check(t, expected{"leader", "unhealthy", "storage", false}, 30*time.Second)
-	r.names(t, "storage", "no space left on device")
+	r.awaitHealth(t, expectedHealth{"leader", "unhealthy", "storage", false}, 30*time.Second)
+	r.awaitReason(t, "storage", "no space left on device")
 	began, output := time.Now(), len(r.Output())
 	ended := func() int { return strings.Count(r.Output()[output:], "Pass ended.") }
 	eventually(t, 30*time.Second, func() error {
@@ -117,20 +112,20 @@ func TestFullDisk(t *testing.T) {
 		return nil
 	})
 	require.LessOrEqual(t, ended(), int(time.Since(began).Seconds()*1.5)+1, "passes come as often as ever")
-	require.NoError(t, r.checkContrib(t, expected{"leader", "unhealthy", "storage", false}))
-	require.Equal(t, 1, changes(r.Output()), "the trouble is logged once")
+	require.NoError(t, r.checkContrib(t, expectedHealth{"leader", "unhealthy", "storage", false}))
+	require.Equal(t, 1, countFailureLines(r.Output()), "the failure is logged once")
 	require.Less(t, r.count(t.Context(), events), before+more)
 
 	require.NoError(t, os.Remove(full))
-	r.check(t, expected{"leader", "healthy", "storage", true}, 30*time.Second)
+	r.awaitHealth(t, expectedHealth{"leader", "healthy", "storage", true}, 30*time.Second)
 	eventually(t, time.Minute, func() error {
 		if now := r.count(t.Context(), events); now < before+more {
 			return fmt.Errorf("%v of %v events are recorded", now-before, more)
 		}
 		return nil
 	})
-	r.complete(t, org)
+	r.awaitComplete(t, org)
 	require.Less(t, r.count(t.Context(), events), before+more+100, "nothing is recorded twice")
-	require.Equal(t, 1, changes(r.Output()))
+	require.Equal(t, 1, countFailureLines(r.Output()))
 	require.Less(t, r.Stop(), time.Second)
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// healthPage is what /healthz says of the receiver, and the status codes of all three pages.
+// healthPage is the state of the receiver on /healthz, with the status codes of all three pages.
 type healthPage struct {
 	live, ready, health int
 	Role, Mode          string
@@ -33,7 +33,8 @@ type healthPage struct {
 	}
 }
 
-func (r *replica) ask(t *testing.T, path string, body any) int {
+// getJSON requests a path of the health extension, decodes the body, and returns the status code.
+func (r *replica) getJSON(t *testing.T, path string, body any) int {
 	t.Helper()
 	response, err := http.Get("http://" + r.health + path) //nolint:noctx // it is this machine's
 	require.NoError(t, err)
@@ -44,23 +45,24 @@ func (r *replica) ask(t *testing.T, path string, body any) int {
 	return response.StatusCode
 }
 
+// healthz returns the health pages of a replica.
 func (r *replica) healthz(t *testing.T) healthPage {
 	t.Helper()
 	var page healthPage
-	page.live, page.ready = r.ask(t, "/livez", &struct{}{}), r.ask(t, "/readyz", &struct{}{})
-	page.health = r.ask(t, "/healthz", &page)
+	page.live, page.ready = r.getJSON(t, "/livez", &struct{}{}), r.getJSON(t, "/readyz", &struct{}{})
+	page.health = r.getJSON(t, "/healthz", &page)
 	return page
 }
 
-// expected is what a replica in a role has to say.
-type expected struct {
+// expectedHealth is the health that a replica in a role must report.
+type expectedHealth struct {
 	role, mode string
 	dependency string // the one that is in question
 	healthy    bool
 }
 
-// check waits until a replica says what is expected, for at most a probe interval and what the machine takes.
-func (r *replica) check(t *testing.T, want expected, within time.Duration) {
+// awaitHealth waits until a replica reports the expected health.
+func (r *replica) awaitHealth(t *testing.T, want expectedHealth, within time.Duration) {
 	t.Helper()
 	ready := http.StatusOK
 	if want.mode == "unhealthy" {
@@ -80,7 +82,7 @@ func (r *replica) check(t *testing.T, want expected, within time.Duration) {
 	})
 }
 
-// statusPage is what contrib's extensions say of the component status.
+// statusPage is a page of contrib's health extensions, with the component status.
 type statusPage struct {
 	Healthy    bool
 	Status     string
@@ -99,8 +101,8 @@ type statusPage struct {
 	Components map[string]statusPage
 }
 
-// status asks one of contrib's extensions.
-func status(t *testing.T, url string) (code int, page statusPage) {
+// getStatus requests a page of one of contrib's health extensions.
+func getStatus(t *testing.T, url string) (code int, page statusPage) {
 	t.Helper()
 	response, err := http.Get(url) //nolint:noctx // it is this machine's
 	require.NoError(t, err)
@@ -109,39 +111,40 @@ func status(t *testing.T, url string) (code int, page statusPage) {
 	return response.StatusCode, page
 }
 
-// checkContrib is an error unless contrib's extensions say what is expected: the code is the readiness, the attributes
-// have the report, and the error names what is not ready. The legacy one says that the process lives.
-func (r *replica) checkContrib(t *testing.T, want expected) error {
+// checkContrib returns an error unless contrib's extensions report the expected health: the code is the readiness, the
+// attributes have the report, and the error names what is not ready. The legacy extension reports only that the process
+// is alive.
+func (r *replica) checkContrib(t *testing.T, want expectedHealth) error {
 	t.Helper()
 	wantCode, wantStatus := http.StatusOK, "StatusOK"
 	if want.mode == "unhealthy" {
 		wantCode, wantStatus = http.StatusInternalServerError, "StatusRecoverableError"
 	}
 	wholeCode, wholeStatus := wantCode, wantStatus
-	if r.electorTrouble {
+	if r.electorFails {
 		wholeCode, wholeStatus = http.StatusInternalServerError, "StatusRecoverableError"
 	}
 	for _, url := range r.ready {
-		code, page := status(t, url+"?verbose")
+		code, page := getStatus(t, url+"?verbose")
 		one := page.Components["pipeline:metrics"].Components["receiver:githubexporter"]
 		report := one.Attributes.Health
 		d := report.Dependencies[want.dependency]
 		if code != wholeCode || page.Status != wholeStatus || one.Status != wantStatus || report.Role != want.role ||
-			(report.Mode != want.mode && !r.electorTrouble) || report.Ready != (wantCode == http.StatusOK) ||
+			(report.Mode != want.mode && !r.electorFails) || report.Ready != (wantCode == http.StatusOK) ||
 			d.Healthy != want.healthy {
-			return fmt.Errorf("want %+v, %s answers %d: %+v", want, url, code, page)
+			return fmt.Errorf("want %+v, %s responds %d: %+v", want, url, code, page)
 		}
-		if metrics, _ := status(t, url+"?pipeline=metrics"); metrics != wantCode {
-			return fmt.Errorf("want %+v, %s answers %d of the pipeline", want, url, metrics)
+		if metrics, _ := getStatus(t, url+"?pipeline=metrics"); metrics != wantCode {
+			return fmt.Errorf("want %+v, %s responds %d of the pipeline", want, url, metrics)
 		}
 		named := strings.Contains(page.Error, want.dependency+": "+d.Detail)
-		if !want.healthy && !r.electorTrouble && named == report.Ready {
+		if !want.healthy && !r.electorFails && named == report.Ready {
 			return fmt.Errorf("want %+v, %s says %q", want, url, page.Error)
 		}
 	}
 	if r.live != "" {
-		if code, page := status(t, r.live); code != http.StatusOK || page.Status != "Server available" {
-			return fmt.Errorf("the legacy page answers %d: %+v", code, page)
+		if code, page := getStatus(t, r.live); code != http.StatusOK || page.Status != "Server available" {
+			return fmt.Errorf("the legacy page responds %d: %+v", code, page)
 		}
 	}
 	return nil
@@ -160,14 +163,14 @@ github:
 emit_interval: 1s
 `
 
-// within is a probe interval, the time-out of a probe and something for the machine.
-const within = 4 * time.Second
+// healthTimeout is a probe interval, the time-out of a probe, and a margin for a busy machine.
+const healthTimeout = 4 * time.Second
 
-// TestHealth has each dependency down, slow and back again in both roles.
+// TestHealth: each dependency is unavailable, slow and available again, in both roles.
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: highLimits})
 	redis := redistest.Start(t)
 	var replicas []*replica
 	for range 2 {
@@ -181,12 +184,12 @@ func TestHealth(t *testing.T) {
 		r.redis = store
 		replicas = append(replicas, r)
 	}
-	leads := leader(t, replicas)
+	leads := awaitLeader(t, replicas)
 	roles := map[string]*replica{"leader": replicas[leads], "follower": replicas[1-leads]}
 	both := func(mode map[string]string, dependency string, healthy bool, within time.Duration) {
 		t.Helper()
 		for role, r := range roles {
-			r.check(t, expected{role, mode[role], dependency, healthy || mode[role] == "healthy"}, within)
+			r.awaitHealth(t, expectedHealth{role, mode[role], dependency, healthy || mode[role] == "healthy"}, within)
 		}
 	}
 	good := map[string]string{"leader": "healthy", "follower": "healthy"}
@@ -197,17 +200,17 @@ func TestHealth(t *testing.T) {
 		begin, end func(r *replica)
 	}{
 		{"down", func(r *replica) { r.redis.cut() }, func(r *replica) { r.redis.mend() }},
-		{"slow", func(r *replica) { r.redis.slow(5 * time.Second) }, func(r *replica) { r.redis.quick() }},
+		{"slow", func(r *replica) { r.redis.slowDown(5 * time.Second) }, func(r *replica) { r.redis.speedUp() }},
 	} {
 		t.Logf("redis is %s", outage.name)
 		for _, r := range roles {
 			outage.begin(r)
 		}
-		both(bad, "redis", false, within)
+		both(bad, "redis", false, healthTimeout)
 		for _, r := range roles {
 			outage.end(r)
 		}
-		both(good, "redis", true, 2*within) // what was on its way is waited for
+		both(good, "redis", true, 2*healthTimeout) // what was on its way is waited for
 	}
 	degraded := map[string]string{"leader": "degraded", "follower": "healthy"}
 	for name, effect := range map[string]githubtest.Effect{
@@ -216,17 +219,17 @@ func TestHealth(t *testing.T) {
 	} {
 		t.Logf("GitHub is %s", name)
 		server.InjectFault(githubtest.Fault{Effect: effect})
-		both(degraded, "github", false, 4*within) // a failed pass reports it, after it has tried smaller pages
+		both(degraded, "github", false, 4*healthTimeout) // a failed pass reports it, after it has tried smaller pages
 		server.ClearFaults()
-		both(good, "github", true, within)
+		both(good, "github", true, healthTimeout)
 	}
 }
 
-// TestStuckLoop: a leader whose loop does not move is not ready.
+// TestStuckLoop: a leader whose pass loop does not move is not ready.
 func TestStuckLoop(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Limits: highLimits})
 	redis := redistest.Start(t)
 	block := fmt.Sprintf("{endpoints: [%q]}", redis.Address)
 	r := startReplica(
@@ -235,8 +238,8 @@ func TestStuckLoop(t *testing.T) {
 		block,
 		fmt.Sprintf(healthConfig, org, githubtest.DefaultToken, server.URL, "10m"),
 	)
-	r.check(t, expected{"leader", "healthy", "scheduler", true}, 30*time.Second)
+	r.awaitHealth(t, expectedHealth{"leader", "healthy", "scheduler", true}, 30*time.Second)
 	server.InjectFault(githubtest.Fault{Effect: githubtest.Effect{Kind: githubtest.KindHang}})
-	r.check(t, expected{"leader", "unhealthy", "scheduler", false}, 30*time.Second+2*within)
+	r.awaitHealth(t, expectedHealth{"leader", "unhealthy", "scheduler", false}, 30*time.Second+2*healthTimeout)
 	require.Less(t, r.Stop(), time.Second)
 }

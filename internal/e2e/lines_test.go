@@ -18,8 +18,8 @@ const linesConfig = receiverConfig + `
 loc: {source: stats_contributors, refresh_interval: 5s}
 `
 
-// TestWeeklyLines compares every activity metric, as PromQL answers, with what the data files say, where the weekly
-// lines come from GitHub's statistics, and where these are zeros: then they come from single commits.
+// TestWeeklyLines compares every activity metric, as PromQL returns it, with the data files, where the weekly lines
+// come from GitHub's statistics, and where these are zeros: then they come from single commits.
 func TestWeeklyLines(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -40,7 +40,7 @@ func TestWeeklyLines(t *testing.T) {
 					data,
 				},
 				Timeline:      timeline,
-				Limits:        plenty,
+				Limits:        highLimits,
 				StatsPending:  test.pending,
 				StatsZeroFrom: test.zerosFrom,
 			})
@@ -48,9 +48,9 @@ func TestWeeklyLines(t *testing.T) {
 			server.HideAfter(timeline.Start)
 			gx := startCollector(t, fmt.Sprintf(linesConfig, org, githubtest.DefaultToken, server.URL, test.api))
 			prom := startPrometheus(t, gx.metrics)
-			gx.complete(t, org)
+			gx.awaitComplete(t, org)
 			compareWith(t, prom, func(at time.Time) map[series]float64 {
-				return linesTruthAt(data, timeline, at, test.mode == "fallback")
+				return expectedLinesAt(data, timeline, at, test.mode == "fallback")
 			})
 			requireModes(t, gx, data, timeline, test.mode)
 			if test.pending > 0 {
@@ -66,7 +66,7 @@ func TestWeeklyLines(t *testing.T) {
 	}
 }
 
-// requireModes: every repository is in one mode, the one that is expected or, after a week without a push, ready.
+// requireModes requires that every repository is in the expected mode, or ready after a week without a push.
 func requireModes(t *testing.T, gx *collector, data *githubtest.Dataset, timeline githubtest.Timeline, want string) {
 	t.Helper()
 	quiet := quietRepos(data, timeline, time.Now())

@@ -20,7 +20,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// prometheus is a real one that scrapes a collector every second.
+// prometheus is a real Prometheus that scrapes a collector every second.
 type prometheus struct {
 	address string
 }
@@ -32,6 +32,7 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `
 
+// startPrometheus starts a Prometheus that scrapes a target.
 func startPrometheus(t *testing.T, target string) *prometheus {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,7 +48,7 @@ func startPrometheus(t *testing.T, target string) *prometheus {
 		"--log.level=warn",
 	).Run()
 	eventually(t, time.Minute, func() error {
-		_, err := get(t.Context(), "http://"+p.address+"/-/ready")
+		_, err := getBody(t.Context(), "http://"+p.address+"/-/ready")
 		return err
 	})
 	return p
@@ -62,7 +63,7 @@ type sample struct {
 // query evaluates PromQL at a time.
 func (p *prometheus) query(ctx context.Context, promql string, at time.Time) ([]sample, error) {
 	values := url.Values{"query": {promql}, "time": {strconv.FormatInt(at.Unix(), 10)}}
-	body, err := get(ctx, "http://"+p.address+"/api/v1/query?"+values.Encode())
+	body, err := getBody(ctx, "http://"+p.address+"/api/v1/query?"+values.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +81,7 @@ func (p *prometheus) query(ctx context.Context, promql string, at time.Time) ([]
 	return answer.Data.Result, nil
 }
 
-// activity is what Prometheus has of the activity metrics at a time, the series as keys. It fails when a series has a
-// label that it should not have.
+// activity returns the activity metrics at a time. It fails when a series has a label that it should not have.
 func (p *prometheus) activity(ctx context.Context, org string, at time.Time) (map[series]float64, error) {
 	samples, err := p.query(ctx, fmt.Sprintf(`{__name__=~"gh_activity_.+",org=%q}`, org), at)
 	if err != nil {

@@ -16,12 +16,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// proxy stands between a collector and a server, and can be cut or slowed.
+// proxy is a proxy between a collector and a server that can be cut or slowed.
 type proxy struct {
 	*toxiproxy.Proxy
 	t *testing.T
 }
 
+// startProxy starts a proxy to a server.
 func startProxy(t *testing.T, upstream string) *proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -31,16 +32,17 @@ func startProxy(t *testing.T, upstream string) *proxy {
 	return p
 }
 
-// cut ends all connections and takes no new ones; mend takes them again.
+// cut ends all connections and refuses new ones until mend.
 func (p *proxy) cut() { p.Stop() }
 
+// mend makes the proxy accept connections again.
 func (p *proxy) mend() {
 	p.t.Helper()
 	require.NoError(p.t, p.Start())
 }
 
-// slow delays every answer; quick ends that.
-func (p *proxy) slow(by time.Duration) {
+// slowDown delays every response until speedUp.
+func (p *proxy) slowDown(by time.Duration) {
 	p.t.Helper()
 	_, err := p.Toxics.AddToxicJson(strings.NewReader(
 		fmt.Sprintf(
@@ -51,7 +53,8 @@ func (p *proxy) slow(by time.Duration) {
 	require.NoError(p.t, err)
 }
 
-func (p *proxy) quick() {
+// speedUp ends the delay of slowDown.
+func (p *proxy) speedUp() {
 	p.t.Helper()
 	require.NoError(p.t, p.Toxics.RemoveToxic(p.t.Context(), "slow"))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// outage is two collectors on a Redis, with all data there.
+// outage is two collectors on one Redis that have read all data.
 type outage struct {
 	data     *githubtest.Dataset
 	timeline githubtest.Timeline
@@ -34,7 +34,7 @@ func newOutage(t *testing.T, redis string) *outage {
 	timeline := githubtest.EndingAt(o.data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(
 		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{o.data}, Timeline: timeline, Limits: plenty},
+		githubtest.Settings{Datasets: []*githubtest.Dataset{o.data}, Timeline: timeline, Limits: highLimits},
 	)
 	o.timeline, o.visible = server.Timeline(), time.Now()
 	server.HideAfter(o.visible)
@@ -50,32 +50,33 @@ func newOutage(t *testing.T, redis string) *outage {
 		)
 	}
 	o.prom = startPrometheus(t, o.replicas[1].metrics)
-	o.right(t)
+	o.awaitCorrect(t)
 	return o
 }
 
-// right waits until both replicas show the truth again.
-func (o *outage) right(t *testing.T) {
+// awaitCorrect waits until both replicas show the correct metrics again.
+func (o *outage) awaitCorrect(t *testing.T) {
 	t.Helper()
-	drained(t, o.replicas)
-	compare(t, o.prom, o.data, o.timeline, o.visible)
+	awaitDrained(t, o.replicas)
+	compareWithData(t, o.prom, o.data, o.timeline, o.visible)
 	for _, r := range o.replicas {
-		eventually(t, 30*time.Second, func() error { return r.dependency(t, "redis", 1) })
+		eventually(t, 30*time.Second, func() error { return r.checkDependency(t, "redis", 1) })
 	}
 }
 
-// down waits until both replicas say that Redis is down. What is known is still served.
-func (o *outage) down(t *testing.T) {
+// awaitDown waits until both replicas report that Redis is down. The metrics are still served.
+func (o *outage) awaitDown(t *testing.T) {
 	t.Helper()
 	for _, r := range o.replicas {
-		eventually(t, 30*time.Second, func() error { return r.dependency(t, "redis", 0) })
+		eventually(t, 30*time.Second, func() error { return r.checkDependency(t, "redis", 0) })
 		require.NotEmpty(t, sharedPage(t, r))
 	}
-	compare(t, o.prom, o.data, o.timeline, o.visible)
+	compareWithData(t, o.prom, o.data, o.timeline, o.visible)
 }
 
-// noticed waits until both replicas have said that Redis was down and is back, however short that was.
-func (o *outage) noticed(t *testing.T, began time.Time) {
+// awaitOutageLogged waits until both replicas have logged that Redis was down and is available again, however short the
+// outage was.
+func (o *outage) awaitOutageLogged(t *testing.T, began time.Time) {
 	t.Helper()
 	for _, r := range o.replicas {
 		eventually(t, time.Minute, func() error {
@@ -89,42 +90,42 @@ func (o *outage) noticed(t *testing.T, began time.Time) {
 	}
 }
 
-// dependency is an error unless the page says that a dependency is healthy (1) or not (0).
-func (r *replica) dependency(t *testing.T, name string, want float64) error {
+// checkDependency returns an error unless the page shows a dependency as healthy (1) or not (0).
+func (r *replica) checkDependency(t *testing.T, name string, want float64) error {
 	t.Helper()
 	got, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_dependency_health{dependency=%q}", name))
 	if err == nil && got != want {
-		page, _ := get(t.Context(), "http://"+r.health+"/healthz")
+		page, _ := getBody(t.Context(), "http://"+r.health+"/healthz")
 		err = fmt.Errorf("the health of %s is %v, want %v: %s", name, got, want, page)
 	}
 	return err
 }
 
-// TestRedisRestarts restarts Redis with its data, and empty.
+// TestRedisRestarts: replicas recover from a restart of Redis, with its data and empty.
 func TestRedisRestarts(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "appendonly yes", "appendfsync always")
 	o := newOutage(t, fmt.Sprintf("{endpoints: [%q]}", server.Address))
 	server.Kill()
-	o.down(t)
+	o.awaitDown(t)
 	server.Run()
-	o.right(t)
+	o.awaitCorrect(t)
 	requireNoReset(t, o.prom)
 
 	client := server.Client()
 	began := client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val()
 	require.NotEmpty(t, began)
 	server.Wipe()
-	o.down(t)
+	o.awaitDown(t)
 	server.Run()
-	o.right(t)
+	o.awaitCorrect(t)
 	require.NotEqual(t, began, client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val())
 	for _, r := range o.replicas {
 		require.Contains(t, r.Output(), "Store was reset or replaced")
 	}
 }
 
-// TestSentinelFailover kills the master: the Sentinels make the replica the master.
+// TestSentinelFailover: replicas recover when the master is killed and the Sentinels promote the replica.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t)
@@ -134,11 +135,12 @@ func TestSentinelFailover(t *testing.T) {
 	)
 	began := time.Now()
 	s.Servers[0].Kill()
-	o.noticed(t, began)
-	o.right(t)
+	o.awaitOutageLogged(t, began)
+	o.awaitCorrect(t)
 }
 
-// TestClusterFailover kills the master that has the organization's keys: its replica takes over.
+// TestClusterFailover: replicas recover when the master with the organization's keys is killed and its replica is
+// promoted.
 func TestClusterFailover(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
@@ -159,21 +161,15 @@ func TestClusterFailover(t *testing.T) {
 			node.Kill()
 		}
 	}
-	o.noticed(t, began)
-	o.right(t)
+	o.awaitOutageLogged(t, began)
+	o.awaitCorrect(t)
 }
 
-// TestGoOnAlone cuts off Redis from a collector that may go on in memory: what is known stays, what is new is read,
-// nothing counts down, and what was recorded alone is in Redis afterwards.
-func TestGoOnAlone(t *testing.T) {
+// TestUnavailableRedisWithMemory: without Redis, a collector that may continue in memory keeps its metrics, reads new
+// events, no sum falls, and what it recorded is in Redis afterwards.
+func TestUnavailableRedisWithMemory(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/90)
-	server := githubtest.Start(
-		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
-	)
-	timeline = server.Timeline()
+	data, server, timeline := serveData(t, 72*time.Hour, 90*time.Second)
 	server.HideAfter(timeline.Start)
 	store := redistest.Start(t)
 	link := startProxy(t, store.Address)
@@ -181,8 +177,8 @@ func TestGoOnAlone(t *testing.T) {
 	block := fmt.Sprintf("{endpoints: [%q], unavailable: memory}", link.Listen)
 	one := startReplica(t, "static: {role: leader}", block, receiver)
 	prom := startPrometheus(t, one.metrics)
-	one.complete(t, org)
-	compare(t, prom, data, timeline, timeline.Start)
+	one.awaitComplete(t, org)
+	compareWithData(t, prom, data, timeline, timeline.Start)
 
 	link.cut()
 	fallback := func(want float64) func() error {
@@ -195,34 +191,34 @@ func TestGoOnAlone(t *testing.T) {
 		}
 	}
 	eventually(t, 30*time.Second, fallback(1))
-	one.check(t, expected{"leader", "degraded", "redis", false}, 2*within)
+	one.awaitHealth(t, expectedHealth{"leader", "degraded", "redis", false}, 2*healthTimeout)
 	visible := timeline.Start.Add(45 * time.Second)
 	waitUntil(t, visible)
 	server.HideAfter(visible)
-	one.complete(t, org)
-	compare(t, prom, data, timeline, visible)
+	one.awaitComplete(t, org)
+	compareWithData(t, prom, data, timeline, visible)
 
 	link.mend()
 	eventually(t, 30*time.Second, fallback(0))
-	one.check(t, expected{"leader", "healthy", "redis", true}, 2*within)
-	one.complete(t, org)
-	compare(t, prom, data, timeline, visible)
+	one.awaitHealth(t, expectedHealth{"leader", "healthy", "redis", true}, 2*healthTimeout)
+	one.awaitComplete(t, org)
+	compareWithData(t, prom, data, timeline, visible)
 	requireNoReset(t, prom)
 	server.InjectFault(githubtest.Fault{Effect: githubtest.Status(503)})
 	other := startReplica(t, "static: {role: follower}", fmt.Sprintf("{endpoints: [%q]}", store.Address), receiver)
-	compare(t, startPrometheus(t, other.metrics), data, timeline, visible)
+	compareWithData(t, startPrometheus(t, other.metrics), data, timeline, visible)
 }
 
-// TestStopWithoutRedis: a collector stops in time while Redis does not answer.
+// TestStopWithoutRedis: a collector stops in time while Redis does not respond.
 func TestStopWithoutRedis(t *testing.T) {
 	t.Parallel()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	for _, unavailable := range []string{"wait", "memory"} {
 		store := redistest.Start(t)
 		block := fmt.Sprintf("{endpoints: [%q], unavailable: %s}", store.Address, unavailable)
 		one := startReplica(t, "redis: "+strings.Replace(block, ", unavailable: "+unavailable, "", 1), block,
 			fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
-		one.complete(t, org)
+		one.awaitComplete(t, org)
 		store.Pause()
 		took := one.Stop()
 		t.Logf("%s: stopped in %s", unavailable, took)
@@ -231,10 +227,11 @@ func TestStopWithoutRedis(t *testing.T) {
 	}
 }
 
+// quoted returns addresses as the items of a YAML list.
 func quoted(addresses []string) string { return `"` + strings.Join(addresses, `", "`) + `"` }
 
-// TestLostKeys: whichever keys of the ledger an eviction takes from a running Redis, the replicas are right again, with
-// a warning, and never show anything twice.
+// TestLostKeys: whichever keys of the ledger are evicted from a running Redis, the replicas become correct again, with
+// a warning, and never show an event twice.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -255,13 +252,13 @@ func TestLostKeys(t *testing.T) {
 		require.NoError(t, redis.Client().Del(t.Context(), keys...).Err())
 		eventually(t, 30*time.Second, func() error {
 			for _, r := range o.replicas {
-				if r.logged(evicted).After(began) {
+				if r.lastLogged(evicted).After(began) {
 					return nil
 				}
 			}
 			return fmt.Errorf("no warning that %v are gone", lost)
 		})
-		o.right(t)
+		o.awaitCorrect(t)
 	}
 }
 
@@ -270,8 +267,8 @@ const evicted = "Keys of the ledger are missing from Redis. Deleting the rest of
 	"from " +
 	"GitHub; its sums restart from zero. Check that nothing deletes keys and that maxmemory-policy is noeviction."
 
-// TestSharedRedis: a neighbour fills a Redis that evicts. The replicas say at their start that it may, and show at all
-// times what is right: nothing twice, and less of nothing without a warning.
+// TestSharedRedis: another user fills a Redis that evicts keys. The replicas warn at their start that it may, never
+// show an event twice, and show fewer only with a warning.
 func TestSharedRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t, "maxmemory-policy allkeys-lru", "maxmemory-samples 1")
@@ -290,7 +287,7 @@ func TestSharedRedis(t *testing.T) {
 	limit := redis.UsedMemory(t.Context()) + 4<<20
 	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", strconv.FormatInt(limit, 10)).Err())
 	warned := func() bool {
-		return slices.ContainsFunc(o.replicas, func(r *replica) bool { return !r.logged(evicted).IsZero() })
+		return slices.ContainsFunc(o.replicas, func(r *replica) bool { return !r.lastLogged(evicted).IsZero() })
 	}
 	noise, until := strings.Repeat("x", 10_000), time.Now().Add(15*time.Second)
 	for n := 0; time.Now().Before(until); {
@@ -305,13 +302,14 @@ func TestSharedRedis(t *testing.T) {
 	}
 	require.True(t, warned(), "nothing of the ledger was evicted")
 	require.NoError(t, neighbour.ConfigSet(t.Context(), "maxmemory", "0").Err())
-	o.right(t)
+	o.awaitCorrect(t)
 	for _, r := range o.replicas {
 		require.Equal(t, 1, strings.Count(r.Output(), "maxmemory-policy is allkeys-lru"), "said once")
 	}
 }
 
-// requireNoMore: no series is above what is right, and none is below it, or not there, without a warning.
+// requireNoMore requires that no series is above the correct one, and that none is below it, or missing, without a
+// warning.
 func requireNoMore(t *testing.T, right, shown map[string]string, warned func() bool) {
 	t.Helper()
 	for series, value := range right {

@@ -22,7 +22,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// replica is one of several collectors that share a Redis, which each reaches through a proxy of its own.
+// replica is one of several collectors with one Redis, which each reaches through a proxy of its own.
 type replica struct {
 	*collector
 	redis  *proxy // nil when it reaches Redis directly
@@ -31,9 +31,9 @@ type replica struct {
 	// legacy one.
 	ready []string
 	live  string
-	// electorTrouble says that the elector has a trouble of its own: the collector as a whole is not ready for
+	// electorFails says that the elector reports an error of its own: the collector as a whole is not ready for
 	// contrib's extensions then, its pipeline is.
-	electorTrouble bool
+	electorFails bool
 }
 
 const replicaConfig = `
@@ -84,7 +84,7 @@ const (
 	renew = 2 * time.Second
 )
 
-// startReplicas starts collectors with the given settings of the receiver on one Redis.
+// startReplicas starts collectors with settings of the receiver on one Redis.
 func startReplicas(t *testing.T, n int, redisAddress, receiver string) []*replica {
 	t.Helper()
 	list := make([]*replica, n)
@@ -97,21 +97,22 @@ func startReplicas(t *testing.T, n int, redisAddress, receiver string) []*replic
 	return list
 }
 
-// startReplica starts a collector with the given settings of the election, of the store in Redis and of the receiver.
+// startReplica starts a collector with settings of the election, of the store in Redis and of the receiver.
 func startReplica(t *testing.T, election, store, receiver string) *replica {
 	t.Helper()
 	return startReplicaLogging(t, "info", election, store, receiver)
 }
 
+// startReplicaLogging is startReplica with a log level.
 func startReplicaLogging(t *testing.T, level, election, store, receiver string) *replica {
 	t.Helper()
 	r := newReplica(t, level, election, store, receiver)
-	r.restart(t)
+	r.start(t)
 	return r
 }
 
-// newReplica is a collector that is not started. replacements are texts of its configuration and what takes their
-// place.
+// newReplica returns a collector that is not started. replacements are texts of its configuration, each followed by its
+// replacement.
 func newReplica(t *testing.T, level, election, store, receiver string, replacements ...string) *replica {
 	t.Helper()
 	r := &replica{health: proctest.FreeAddress(t), collector: &collector{
@@ -132,19 +133,20 @@ func newReplica(t *testing.T, level, election, store, receiver string, replaceme
 	return r
 }
 
-// leader waits until one of the replicas leads and gives its number: the one that began last and has not ended.
-func leader(t *testing.T, replicas []*replica) int {
+// awaitLeader waits until one of the replicas leads and returns its number: that of the one whose term began last and
+// has not ended.
+func awaitLeader(t *testing.T, replicas []*replica) int {
 	t.Helper()
 	found := -1
 	eventually(t, 30*time.Second, func() error {
 		var last time.Time
 		for i, r := range replicas {
-			if began := r.logged("This replica leads."); began.After(last) {
+			if began := r.lastLogged("This replica leads."); began.After(last) {
 				found, last = i, began
 			}
 		}
 		if found < 0 || replicas[found].HasExited() ||
-			replicas[found].logged("This replica leads no more.").After(last) {
+			replicas[found].lastLogged("This replica leads no more.").After(last) {
 			return errors.New("nobody leads")
 		}
 		return nil
@@ -152,8 +154,8 @@ func leader(t *testing.T, replicas []*replica) int {
 	return found
 }
 
-// term waits for a replica other than one to log that it leads, and gives when that was.
-func term(t *testing.T, replicas []*replica, since time.Time, except int) time.Time {
+// awaitTerm waits until a replica other than except logs that it leads, and returns when.
+func awaitTerm(t *testing.T, replicas []*replica, since time.Time, except int) time.Time {
 	t.Helper()
 	var at time.Time
 	eventually(t, 30*time.Second, func() error {
@@ -161,7 +163,7 @@ func term(t *testing.T, replicas []*replica, since time.Time, except int) time.T
 			if i == except {
 				continue
 			}
-			if began := r.logged("This replica leads."); began.After(since) {
+			if began := r.lastLogged("This replica leads."); began.After(since) {
 				at = began
 				return nil
 			}
@@ -171,8 +173,8 @@ func term(t *testing.T, replicas []*replica, since time.Time, except int) time.T
 	return at
 }
 
-// logged is when the process logged a message last.
-func (c *collector) logged(message string) time.Time {
+// lastLogged returns when the process logged a message last.
+func (c *collector) lastLogged(message string) time.Time {
 	var at time.Time
 	for line := range strings.Lines(c.Output()) {
 		if strings.Contains(line, strconv.Quote(message)) {
@@ -186,7 +188,7 @@ func (c *collector) logged(message string) time.Time {
 	return at
 }
 
-// sharedSeries are the series of a page that every replica shows alike.
+// sharedSeries returns the series of a page that are the same on every replica.
 func sharedSeries(page string) map[string]string {
 	series := make(map[string]string)
 	for line := range strings.Lines(page) {
@@ -212,8 +214,8 @@ var sharedCounters = []string{
 	"gh_exporter_github_deprecations_total",
 }
 
-// counters are the values of the shared counters on a page.
-func counters(page string) map[string]string {
+// sharedCounterValues returns the values of the shared counters on a page.
+func sharedCounterValues(page string) map[string]string {
 	series := make(map[string]string)
 	for line := range strings.Lines(page) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "} ")
@@ -225,8 +227,8 @@ func counters(page string) map[string]string {
 	return series
 }
 
-// requireEqualCounters waits for a scrape at which all replicas show the same shared counters. They count on with every
-// pass, and one may end in the moment of an emission.
+// requireEqualCounters waits for a scrape in which all replicas have the same shared counters. Every pass increments
+// them, and one may end during an emission.
 func requireEqualCounters(t *testing.T, replicas []*replica) {
 	t.Helper()
 	eventually(t, 30*time.Second, func() error {
@@ -237,7 +239,7 @@ func requireEqualCounters(t *testing.T, replicas []*replica) {
 			if err != nil {
 				return err
 			}
-			shown := counters(page)
+			shown := sharedCounterValues(page)
 			if i == 0 {
 				first = shown
 			} else if difference := cmp.Diff(first, shown); difference != "" || len(shown) < 8 {
@@ -248,7 +250,7 @@ func requireEqualCounters(t *testing.T, replicas []*replica) {
 	})
 }
 
-// requireEqualPages compares what all replicas show, just after an emission. It is so at every scrape.
+// requireEqualPages requires, just after an emission, that all replicas show the same, in every scrape.
 func requireEqualPages(t *testing.T, replicas []*replica, scrapes int) {
 	t.Helper()
 	for range scrapes {
@@ -261,6 +263,7 @@ func requireEqualPages(t *testing.T, replicas []*replica, scrapes int) {
 	}
 }
 
+// sharedPage returns the shared series of a replica's page.
 func sharedPage(t *testing.T, r *replica) map[string]string {
 	t.Helper()
 	page, err := r.page(t.Context())
@@ -268,13 +271,13 @@ func sharedPage(t *testing.T, r *replica) map[string]string {
 	return sharedSeries(page)
 }
 
-// drained waits until a pass has ended that began after now, nothing is missing, and every replica shows it. Another
-// replica may come to lead meanwhile.
-func drained(t *testing.T, replicas []*replica) {
+// awaitDrained waits until a pass has ended that began after now, there is no gap, and every replica shows that. The
+// leader may change meanwhile.
+func awaitDrained(t *testing.T, replicas []*replica) {
 	t.Helper()
-	p := passesSince(time.Now())
+	p := newPassCounter(time.Now())
 	eventually(t, 2*time.Minute, func() error {
-		return p.checkComplete(t, replicas[leader(t, replicas)].collector,
+		return p.checkComplete(t, replicas[awaitLeader(t, replicas)].collector,
 			org)
 	})
 	eventually(t, 30*time.Second, func() error {
@@ -300,20 +303,14 @@ retention: 1440h
 emit_interval: 1s
 `
 
-// TestReplicas forces more than twenty changes of leadership upon three collectors while data arrive. In the end every
-// page is the truth, and no write of an old term was ever accepted.
+// TestReplicas: over more than twenty forced changes of leadership among three collectors, while data arrive, no write
+// of an earlier term is accepted; in the end every page is correct.
 func TestReplicas(t *testing.T) {
 	t.Parallel()
-	data := loadData(t)
-	timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/240)
-	server := githubtest.Start(
-		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
-	)
-	timeline = server.Timeline()
+	data, server, timeline := serveData(t, 72*time.Hour, 240*time.Second)
 	redis := redistest.Start(t)
 	replicas := startReplicas(t, 3, redis.Address, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
-	leader(t, replicas)
+	awaitLeader(t, replicas)
 
 	changes := []struct {
 		name  string
@@ -323,12 +320,12 @@ func TestReplicas(t *testing.T) {
 		{"SIGTERM", time.Second, func(t *testing.T, r *replica) func() {
 			t.Helper()
 			r.Stop()
-			return func() { r.restart(t) }
+			return func() { r.start(t) }
 		}},
 		{"kill -9", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
 			t.Helper()
 			r.Kill()
-			return func() { r.restart(t) }
+			return func() { r.start(t) }
 		}},
 		{"SIGSTOP", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
 			t.Helper()
@@ -342,21 +339,21 @@ func TestReplicas(t *testing.T) {
 	}
 	for n := range 22 {
 		change := changes[n%len(changes)]
-		was := leader(t, replicas)
+		was := awaitLeader(t, replicas)
 		began := time.Now()
 		mend := change.force(t, replicas[was])
-		took := term(t, replicas, began, was).Sub(began)
+		took := awaitTerm(t, replicas, began, was).Sub(began)
 		t.Logf("%d: %s: another replica leads after %s", n, change.name, took)
 		require.Less(t, took, change.limit, change.name)
 		mend()
-		leader(t, replicas)
+		awaitLeader(t, replicas)
 	}
 	server.HideAfter(time.Now())
 	visible := time.Now()
-	drained(t, replicas)
+	awaitDrained(t, replicas)
 	requireEqualPages(t, replicas, 5)
 	requireEqualCounters(t, replicas)
-	compare(t, startPrometheus(t, replicas[0].metrics), data, timeline, visible)
+	compareWithData(t, startPrometheus(t, replicas[0].metrics), data, timeline, visible)
 	requireTermsGrow(t, redis)
 	for _, r := range replicas {
 		t.Logf(
@@ -368,7 +365,7 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// requireTermsGrow reads the terms of all accepted writes out of the log.
+// requireTermsGrow requires that the fences of all accepted writes, which it reads from the log, never fall.
 func requireTermsGrow(t *testing.T, redis *redistest.Server) {
 	t.Helper()
 	entries, err := redis.Client().XRange(t.Context(), "gx:1:{"+org+"}:log", "-", "+").Result()
@@ -391,13 +388,13 @@ func requireTermsGrow(t *testing.T, redis *redistest.Server) {
 	require.Greater(t, terms, 10)
 }
 
-// TestLeadershipPerOrganization spreads four organizations over the replicas: each is led by exactly one, one that
-// comes later gets its share, and those of one that dies are led by the others.
+// TestLeadershipPerOrganization: four organizations are balanced over the replicas: each is led by exactly one, a
+// replica that starts later leads some, and those of a replica that is killed are led by the others.
 func TestLeadershipPerOrganization(t *testing.T) {
 	t.Parallel()
 	const orgs = 4
 	var list strings.Builder
-	settings := githubtest.Settings{Limits: plenty}
+	settings := githubtest.Settings{Limits: highLimits}
 	var names []string
 	for n := range orgs {
 		data := loadData(t)
@@ -422,14 +419,14 @@ func TestLeadershipPerOrganization(t *testing.T) {
 	spread := func(want ...int) {
 		t.Helper()
 		eventually(t, time.Minute, func() error {
-			return requireSpread(t, replicas, names, want)
+			return checkSpread(t, replicas, names, want)
 		})
 	}
 	spread(2, 2)
 	replicas = append(replicas, startReplicas(t, 1, redis.Address, receiver)...)
 	spread(2, 1, 1)
 	for i, r := range replicas {
-		if leads, _ := r.led(t, names); leads == 2 {
+		if leads, _ := r.ledCount(t, names); leads == 2 {
 			r.Kill()
 			replicas = slices.Delete(replicas, i, i+1)
 			break
@@ -438,8 +435,8 @@ func TestLeadershipPerOrganization(t *testing.T) {
 	spread(2, 2)
 }
 
-// led is how many organizations a replica leads.
-func (r *replica) led(t *testing.T, names []string) (n int, err error) {
+// ledCount returns how many of the organizations a replica leads.
+func (r *replica) ledCount(t *testing.T, names []string) (n int, err error) {
 	t.Helper()
 	for _, name := range names {
 		value, err := r.value(t.Context(), fmt.Sprintf("gh_exporter_leader{org=%q}", name))
@@ -451,12 +448,12 @@ func (r *replica) led(t *testing.T, names []string) (n int, err error) {
 	return n, nil
 }
 
-// requireSpread is an error unless the replicas lead as many organizations as wanted, in whatever order.
-func requireSpread(t *testing.T, replicas []*replica, names []string, want []int) error {
+// checkSpread returns an error unless the replicas lead as many organizations as wanted, in any order.
+func checkSpread(t *testing.T, replicas []*replica, names []string, want []int) error {
 	t.Helper()
 	got := make([]int, 0, len(replicas))
 	for _, r := range replicas {
-		n, err := r.led(t, names)
+		n, err := r.ledCount(t, names)
 		if err != nil {
 			return err
 		}
@@ -470,11 +467,11 @@ func requireSpread(t *testing.T, replicas []*replica, names []string, want []int
 	return nil
 }
 
-// TestStopWhileRedisTakesNoWrites: a replica stops in under two seconds while Redis holds writes back, as in a
-// failover, and while it answers nothing at all.
-func TestStopWhileRedisTakesNoWrites(t *testing.T) {
+// TestStopWhileRedisBlocksWrites: a replica stops in under two seconds while Redis blocks writes, as in a failover, and
+// while it responds to nothing.
+func TestStopWhileRedisBlocksWrites(t *testing.T) {
 	t.Parallel()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	for _, unavailable := range []string{"wait", "memory"} {
 		for name, hang := range map[string]func(*redistest.Server){
 			"writes": func(s *redistest.Server) {
@@ -490,7 +487,7 @@ func TestStopWhileRedisTakesNoWrites(t *testing.T) {
 					store := fmt.Sprintf("{endpoints: [%q], unavailable: %s}", redis.Address, unavailable)
 					receiver := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql")
 					r := startReplica(t, election, store, strings.ReplaceAll(receiver, "storage: file_storage\n", ""))
-					r.complete(t, org)
+					r.awaitComplete(t, org)
 					redis.Client() // before the pause
 					hang(redis)
 					waitUntil(t, time.Now().Add(wait))

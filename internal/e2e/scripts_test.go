@@ -17,7 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// bash runs a script in the root of the tree and gives what it has written.
+// bash runs a script in the root of the tree and returns its output.
 func bash(t *testing.T, script string, env ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
@@ -26,17 +26,17 @@ func bash(t *testing.T, script string, env ...string) (string, error) {
 	return string(out), err
 }
 
-// TestTestDepsSelect: the programs that must lie in one folder are fetched also where they are installed, and of what
-// they depend on, what this machine lacks.
+// TestTestDepsSelect: programs that must be in one folder are fetched also where they are installed, with those of
+// their dependencies that this machine lacks.
 func TestTestDepsSelect(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ installed, want string }{
-		"nothing but a library": {"libc6", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
+		"only a library installed": {"libc6", "redis-server redis-tools erlang-base erlang-crypto libjemalloc2"},
 		"Redis and Erlang": {
 			"libc6 libjemalloc2 redis-server redis-tools erlang-base",
 			"redis-server redis-tools erlang-base erlang-crypto",
 		},
-		"removed, but its files": {
+		"removed package with its configuration files": {
 			"libc6 libjemalloc2:config-files",
 			"redis-server redis-tools erlang-base erlang-crypto libjemalloc2",
 		},
@@ -63,7 +63,7 @@ func TestTestDepsSelect(t *testing.T) {
 	}
 }
 
-// TestTestDepsNamed: what the variables name is used as it is, and nothing is fetched for it.
+// TestTestDepsNamed: a program that a variable names is used as it is, and nothing is fetched for it.
 func TestTestDepsNamed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -84,8 +84,8 @@ func TestTestDepsNamed(t *testing.T) {
 	require.Contains(t, out, "GX_REDIS is "+there+"-server, and there is no such file")
 }
 
-// TestInstalledRabbitMQ: an installed RabbitMQ has its port mapper elsewhere, and a program in front of it that works
-// for one user only.
+// TestInstalledRabbitMQ: an installed RabbitMQ has its port mapper in another folder, and a wrapper that works for one
+// user only.
 func TestInstalledRabbitMQ(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -103,11 +103,11 @@ func TestInstalledRabbitMQ(t *testing.T) {
 	require.Equal(t, []string{server, mapper}, strings.Fields(out))
 }
 
-// TestRunSaysWhatIsWrong: `make run` names a wrong token, an unknown organization and a missing network within seconds,
-// and keeps its log.
-func TestRunSaysWhatIsWrong(t *testing.T) {
+// TestMakeRunNamesTheProblem: `make run` names a wrong token, an unknown organization and a missing network within
+// seconds, and keeps its log.
+func TestMakeRunNamesTheProblem(t *testing.T) {
 	t.Parallel()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	nowhere := "http://" + proctest.FreeAddress(t)
 	for name, test := range map[string]struct{ org, token, endpoint, want, hint string }{
 		"wrong token": {
@@ -140,9 +140,9 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 				run.Env = append(run.Env, fmt.Sprintf("%s=%d", variable, proctest.Port(t, proctest.FreeAddress(t))))
 			}
 			run.Run()
-			logs(t, run, "cannot be read: organization "+test.org)
-			logs(t, run, test.want)
-			logs(t, run, test.hint)
+			awaitLog(t, run, "cannot be read: organization "+test.org)
+			awaitLog(t, run, test.want)
+			awaitLog(t, run, test.hint)
 			run.Stop()
 			require.Contains(t, run.Output(), "The logs are kept in "+filepath.Join(dir, "log"))
 			log, err := os.ReadFile(filepath.Join(dir, "log", "collector.log"))

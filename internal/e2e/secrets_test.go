@@ -41,8 +41,8 @@ service:
     metrics: {receivers: [githubexporter], exporters: [debug]}
 `
 
-// TestSecretsInAddresses: an address that may hold a password stops whatever reads the configuration. What is said
-// shows no value, and where the password belongs.
+// TestSecretsInAddresses: an address that may contain a password is refused by all that reads the configuration. The
+// error has no value, and names the setting for the password.
 func TestSecretsInAddresses(t *testing.T) {
 	t.Parallel()
 	good := map[string]string{
@@ -68,7 +68,7 @@ func TestSecretsInAddresses(t *testing.T) {
 				"orgs::N::auth", "HTTPS_PROXY",
 			},
 		},
-		"of other clients": {
+		"addresses of other clients": {
 			map[string]string{
 				"LEASES": "h:6380,password=hunter2,ssl=True", "STATE": "hunter2@h:6379", "BROKER": "me:hunter2@h:5672",
 				"GITHUB": "https://ghe.example/api/v3?token=hunter2", "PROXY": "me:hunter2@proxy:3128",
@@ -102,7 +102,7 @@ func TestSecretsInAddresses(t *testing.T) {
 	}
 }
 
-// secretsConfigWith writes the configuration with good addresses, some replaced by wrong ones.
+// secretsConfigWith writes the configuration with good addresses, some replaced by wrong ones, and returns its path.
 func secretsConfigWith(t *testing.T, good, wrong map[string]string) string {
 	t.Helper()
 	text := secretsConfig
@@ -117,7 +117,7 @@ func secretsConfigWith(t *testing.T, good, wrong map[string]string) string {
 	return config
 }
 
-// refusedEverywhere runs all that reads a configuration and gives what it has written.
+// refusedEverywhere runs all commands that read a configuration, which must refuse it, and returns their output.
 func refusedEverywhere(t *testing.T, config string) string {
 	t.Helper()
 	var all strings.Builder
@@ -138,7 +138,7 @@ func refusedEverywhere(t *testing.T, config string) string {
 	return all.String()
 }
 
-// TestBackfillctlShowsNoPassword of the environment in what it says of itself, and none of an argument.
+// TestBackfillctlShowsNoPassword: neither the help nor an error has the password of the environment or of an argument.
 func TestBackfillctlShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"--help"}, {"show"}, {"--unknown"}, {"dead"}} {
@@ -150,7 +150,8 @@ func TestBackfillctlShowsNoPassword(t *testing.T) {
 	}
 }
 
-// TestProxyWithPassword: the proxy's user name and password go into the environment, as the error about proxy_url says.
+// TestProxyWithPassword: a user name and password of the proxy are read from the environment, as the error about
+// proxy_url says.
 func TestProxyWithPassword(t *testing.T) {
 	t.Parallel()
 	asked := make(chan string, 100)
@@ -180,7 +181,7 @@ service: {telemetry: {metrics: {level: none}}, pipelines: {metrics: {receivers: 
 	case got := <-asked:
 		require.Equal(t, want, got)
 	case <-time.After(30 * time.Second):
-		require.Fail(t, "the proxy was not asked")
+		require.Fail(t, "the proxy got no request")
 	}
 	eventually(t, 20*time.Second, func() error {
 		if !strings.Contains(gx.Output(), "407") {

@@ -33,11 +33,11 @@ service:
   pipelines: {metrics: {receivers: [githubexporter], exporters: [debug]}}
 `
 
-// TestDamagedStorage: a file that is damaged, anywhere, and one that another process has open stop the start with what
-// to do.
+// TestDamagedStorage: a file that is damaged, at any position, and one that another process has open stop the start
+// with a remedy.
 func TestDamagedStorage(t *testing.T) {
 	t.Parallel()
-	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: plenty})
+	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	dir := filepath.Join(t.TempDir(), "storage")
 	run := func() *proctest.Process {
 		config := writeConfig(t, fmt.Sprintf(storageConfig, dir, org, githubtest.DefaultToken, server.URL))
@@ -48,13 +48,13 @@ func TestDamagedStorage(t *testing.T) {
 	refused := func(want ...string) {
 		t.Helper()
 		gx := run()
-		require.Eventually(t, gx.HasExited, 20*time.Second, 10*time.Millisecond, "the collector goes on")
+		require.Eventually(t, gx.HasExited, 20*time.Second, 10*time.Millisecond, "the collector continues")
 		for _, text := range want {
 			require.Contains(t, gx.Output(), text)
 		}
 	}
 	gx := run()
-	logs(t, gx, "Pass ended.")
+	awaitLog(t, gx, "Pass ended.")
 	refused("another process has the file", "receiver_githubexporter_", "want a directory for each process")
 	gx.Stop()
 
@@ -63,9 +63,12 @@ func TestDamagedStorage(t *testing.T) {
 	require.NoError(t, err)
 	page := os.Getpagesize()
 	for name, damage := range map[string]func([]byte) []byte{
-		"both heads":     func(b []byte) []byte { return append(bytes.Repeat([]byte{1}, 2*page), b[2*page:]...) },
-		"half of it":     func(b []byte) []byte { return b[:page] },
-		"something else": func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
+		"meta pages overwritten": func(b []byte) []byte {
+			return append(bytes.Repeat([]byte{1}, 2*page),
+				b[2*page:]...)
+		},
+		"truncated to one page": func(b []byte) []byte { return b[:page] },
+		"another format":        func(b []byte) []byte { return bytes.Repeat([]byte("x"), len(b)) },
 	} {
 		t.Log(name)
 		require.NoError(t, os.WriteFile(file, damage(bytes.Clone(good)), 0o600))
@@ -77,40 +80,40 @@ func TestDamagedStorage(t *testing.T) {
 		"panic: ")
 	require.NoError(t, os.Rename(file, file+".damaged"))
 	gx = run()
-	logs(t, gx, "Pass ended.")
+	awaitLog(t, gx, "Pass ended.")
 	gx.Stop()
 }
 
-// TestLostRecords: records of the embedded store are gone, as from a file that was repaired. The collector says so, and
-// reads from GitHub again what they held.
+// TestLostRecords: when records of the embedded store are missing, as from a repaired file, the collector warns and
+// reads their content from GitHub again.
 func TestLostRecords(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
 	timeline := githubtest.EndingAt(data, time.Hour, time.Now(), 1)
 	server := githubtest.Start(
 		t,
-		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty},
+		githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: highLimits},
 	)
 	timeline, visible := server.Timeline(), time.Now()
 	server.HideAfter(visible)
 	gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
 	prom := startPrometheus(t, gx.metrics)
-	gx.complete(t, org)
+	gx.awaitComplete(t, org)
 	for _, lost := range [][]string{{"0/0", "0/1"}, {"head"}, {"head", "head2"}} {
 		gx.Stop()
 		deleteRecords(t, filepath.Join(filepath.Dir(gx.config), "storage", "receiver_githubexporter_"), lost)
-		gx.restart(t)
-		gx.complete(t, org)
-		compare(t, prom, data, timeline, visible)
+		gx.start(t)
+		gx.awaitComplete(t, org)
+		compareWithData(t, prom, data, timeline, visible)
 		require.Contains(t, gx.Output(), "Ignoring a corrupt record of the store.", "%v", lost)
 	}
 	gx.Stop()
-	gx.restart(t)
-	gx.complete(t, org)
+	gx.start(t)
+	gx.awaitComplete(t, org)
 	require.NotContains(t, gx.Output(), "Ignoring a corrupt record of the store.")
 }
 
-// deleteRecords takes records of an organization out of the file of file_storage.
+// deleteRecords deletes records of an organization from the file of file_storage.
 func deleteRecords(t *testing.T, file string, names []string) {
 	t.Helper()
 	database, err := bbolt.Open(file, 0o600, &bbolt.Options{Timeout: 10 * time.Second})

@@ -18,45 +18,40 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// TestStorageUpgrade starts a version on the directory of file_storage that another version wrote, with events that are
-// kept and sums of events that were pruned. No sum moves, nothing is read again, and new events are counted on top.
+// TestStorageUpgrade starts a version on the directory of file_storage that another version wrote, with events within
+// the retention and sums of pruned events. No sum changes, nothing is read again, and new events are added.
 func TestStorageUpgrade(t *testing.T) {
 	for _, api := range []string{"graphql", "rest"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
-			data := loadData(t)
-			timeline := githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/400)
-			server := githubtest.Start(t, githubtest.Settings{
-				Datasets: []*githubtest.Dataset{data}, Timeline: timeline, Limits: plenty,
-			})
-			timeline = server.Timeline()
+			data, server, timeline := serveData(t, 72*time.Hour, 400*time.Second)
 			server.HideAfter(timeline.Start)
 			receiver := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api)
 			gx := newCollector(t, receiver)
 			gx.binary = proctest.ProgramPath(t, "GX_COLLECTOR_BEFORE")
-			gx.restart(t)
-			gx.complete(t, org)
-			compare(t, startPrometheus(t, gx.metrics), data, timeline, timeline.Start)
+			gx.start(t)
+			gx.awaitComplete(t, org)
+			compareWithData(t, startPrometheus(t, gx.metrics), data, timeline, timeline.Start)
 			gx.Stop()
 
 			// A shorter retention, so that a part of the sums is of events that the store holds no more.
 			gx.replaceConfig(t, "retention: 1440h", "retention: 500h")
 			gx.replaceConfig(t, "lookback: 1440h", "lookback: 500h")
-			gx.restart(t)
-			gx.complete(t, org)
+			gx.start(t)
+			gx.awaitComplete(t, org)
 			want := gx.totals(t)
 			require.NotEmpty(t, want)
 
 			gx.Stop()
 			gx.binary = proctest.ProgramPath(t, "GX_COLLECTOR")
-			gx.restart(t)
-			gx.complete(t, org)
+			gx.start(t)
+			gx.awaitComplete(t, org)
 			requireSameTotals(t, want, gx.totals(t))
 			require.NotContains(t, gx.Output(), "corrupt")
 
 			server.ShowAll()
 			server.HideAfter(time.Now())
-			gx.complete(t, org)
+			gx.awaitComplete(t, org)
 			later, grew := gx.totals(t), 0.
 			for series, now := range later {
 				require.GreaterOrEqual(t, now, want[series], series)
@@ -68,8 +63,8 @@ func TestStorageUpgrade(t *testing.T) {
 	}
 }
 
-// requireSameTotals compares the sums of two pages. Between them a few series may have ended, whose last event has
-// passed the retention.
+// requireSameTotals compares the sums of two pages. A few series may have ended between them, whose last event is older
+// than the retention.
 func requireSameTotals(t *testing.T, want, got map[string]float64) {
 	t.Helper()
 	require.Greater(t, 50*len(got), 49*len(want), "of %d series %d are left", len(want), len(got))
@@ -78,7 +73,7 @@ func requireSameTotals(t *testing.T, want, got map[string]float64) {
 	}
 }
 
-// replaceConfig replaces a text of the configuration that the next start reads.
+// replaceConfig replaces a text of the configuration for the next start.
 func (c *collector) replaceConfig(t *testing.T, old, replacement string) {
 	t.Helper()
 	text, err := os.ReadFile(c.config)
@@ -87,7 +82,7 @@ func (c *collector) replaceConfig(t *testing.T, old, replacement string) {
 	require.NoError(t, os.WriteFile(c.config, []byte(strings.ReplaceAll(string(text), old, replacement)), 0o600))
 }
 
-// totals are the sums on the page, without those of the process.
+// totals returns the sums on the page, without those of the process.
 func (c *collector) totals(t *testing.T) map[string]float64 {
 	t.Helper()
 	page, err := c.page(t.Context())

@@ -23,21 +23,25 @@ type balancer struct {
 	roster Roster
 	period time.Duration
 
-	mu          sync.Mutex
-	terms       []*heldTerm // the newest last
-	campaigns   int         // calls of Lead
+	mu        sync.Mutex
+	terms     []*heldTerm // the terms of this replica, the newest last
+	campaigns int         // the running calls of Lead
+	// announcedAt is when this replica announced last, yieldedAt when it yielded last.
 	announcedAt time.Time
 	yieldedAt   time.Time
 }
 
+// heldTerm is a term of this replica. yield ends it.
 type heldTerm struct{ yield func() }
 
+// addCampaign counts a call of Lead until removeCampaign.
 func (b *balancer) addCampaign() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.campaigns++
 }
 
+// removeCampaign ends the count of addCampaign.
 func (b *balancer) removeCampaign() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -53,7 +57,7 @@ func (b *balancer) addTerm(yield func()) (remove func()) {
 	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.terms = slices.DeleteFunc(b.terms, func(h *heldTerm) bool { return h == term })
+		b.terms = slices.DeleteFunc(b.terms, func(held *heldTerm) bool { return held == term })
 	}
 }
 

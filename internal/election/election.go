@@ -136,6 +136,7 @@ func (e *Elector) LeadBeside(
 	return e.campaign(ctx, name, &balancer{period: e.timing.RetryPeriod}, work)
 }
 
+// campaign is Lead with the balancer of the lease.
 func (e *Elector) campaign(
 	ctx context.Context, name string, b *balancer, work func(ctx context.Context, fence uint64) error,
 ) error {
@@ -165,8 +166,8 @@ func waitJittered(ctx context.Context, wait time.Duration) {
 	_ = wakeup.Sleep(ctx, wait)                                         // the caller checks ctx
 }
 
-// acquire tries once to acquire the lease. until is the time after which the term cannot be relied on without a
-// renewal.
+// acquire tries once to acquire the lease, and reports whether it did. until is the time after which the term cannot be
+// relied on without a renewal.
 func (e *Elector) acquire(ctx context.Context, name string) (term Term, until time.Time, ok bool) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, e.timing.RetryPeriod)

@@ -69,6 +69,7 @@ func observeTerms(
 	return lasted, why
 }
 
+// waitForContext returns the error of a context after its end, as a request without a response does.
 func waitForContext(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 func TestTermEnds(t *testing.T) {
@@ -86,12 +87,12 @@ func TestTermEnds(t *testing.T) {
 			defaultTiming,
 			2 * time.Second, ErrLost, false,
 		},
-		"no answer": {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
+		"no response": {scriptedLeaser{renew: waitForContext}, defaultTiming, 10 * time.Second, ErrExpired, true},
 		"errors": {
 			scriptedLeaser{renew: func(context.Context) error { return errors.New("refused") }},
 			defaultTiming, 10 * time.Second, ErrExpired, true,
 		},
-		"short of lease": {scriptedLeaser{renew: waitForContext}, Timing{
+		"deadline close to the lease duration": {scriptedLeaser{renew: waitForContext}, Timing{
 			10 * time.Second, 10 * time.Second,
 			time.Second,
 		}, 9500 * time.Millisecond, ErrExpired, true},

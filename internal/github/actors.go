@@ -23,6 +23,7 @@ type account struct {
 	} `json:"user"`
 }
 
+// id returns the id of the account; 0 when GitHub does not return it.
 func (a *account) id() int64 {
 	if a.DatabaseID == 0 && a.User != nil {
 		return a.User.DatabaseID
@@ -91,12 +92,12 @@ func restAuthor(c *gogithub.RepositoryCommit) activity.Actor {
 
 // newActor returns the actor of an account; a negative id counts as none. A deleted account is the account "ghost" in
 // REST and null in GraphQL: both are one actor, as are the several logins of GitHub's own agents.
-func newActor(id int64, login string, bot bool) activity.Actor {
+func newActor(id int64, login string, isBot bool) activity.Actor {
 	id = max(0, id)
 	if login == activity.LoginGhost {
 		return activity.Ghost()
 	}
-	if bot || strings.HasSuffix(login, "[bot]") {
+	if isBot || strings.HasSuffix(login, "[bot]") {
 		return activity.Bot(id, login).Canonical()
 	}
 	return activity.Actor{ID: id, Login: login}.Canonical()

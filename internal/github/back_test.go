@@ -36,6 +36,13 @@ func TestBack(t *testing.T) {
 			}
 		}
 	}
+	issues := func(n int, at time.Duration) func(*data) {
+		return func(d *data) {
+			for range n {
+				issue(d, len(d.Issues)+1, ago(at))
+			}
+		}
+	}
 	const both = ""
 	for _, test := range []struct {
 		name    string
@@ -86,6 +93,22 @@ func TestBack(t *testing.T) {
 			comments(130, time.Hour),
 			comments(1, 2*dayAgo),
 		}, false, 130},
+		{"no issues", both, activity.StreamIssues, nil, true, 0},
+		{
+			"a page of issues", both, activity.StreamIssues,
+			[]func(*data){issues(10, time.Hour), issues(10, 2*dayAgo), issues(1, 2*weekAgo)},
+			true, 20,
+		},
+		{
+			"more than a page of issues", github.APIREST, activity.StreamIssues,
+			[]func(*data){issues(30, time.Hour), issues(101, 2*dayAgo)},
+			false, 30,
+		},
+		{
+			"more than a page of issues, of which the first is emitted", github.APIGraphQL, activity.StreamIssues,
+			[]func(*data){issues(30, time.Hour), issues(101, 2*dayAgo)},
+			false, 30 + 20,
+		},
 	} {
 		for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 			if test.api != both && test.api != api {

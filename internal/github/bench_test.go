@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,29 +34,55 @@ func ago(d time.Duration) time.Time { return noon.Add(-d) }
 
 // bench is a client before a scriptable GitHub whose clock stands at noon.
 type bench struct {
-	t        *testing.T
-	server   *githubtest.Server
-	client   *github.Client
-	settings github.Settings
+	t      *testing.T
+	server *githubtest.Server
+	api    github.API
+	client *github.Client
+	// transport sends the requests of client.
+	transport *transport.Client
+	settings  transport.Settings
 
 	mu      sync.Mutex
 	now     time.Time
-	seen    []github.Attempt
+	seen    []transport.Attempt
 	invalid []error
 }
 
 func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings,
-	*github.Settings),
+	*transport.Settings),
 ) *bench {
 	t.Helper()
-	b := &bench{t: t, now: noon}
+	roundTripper := http.DefaultTransport.(*http.Transport).Clone()
+	t.Cleanup(roundTripper.CloseIdleConnections)
+	return startBench(t, api, data, roundTripper, func(b *bench, server githubtest.Settings) {
+		b.server = githubtest.Start(t, server)
+		b.settings.Endpoint = b.server.URL + b.settings.Endpoint
+	}, change)
+}
+
+// newBubbleBench makes a bench without a network, for a bubble of testing/synctest: its time-outs are exact.
+func newBubbleBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...func(*githubtest.Settings,
+	*transport.Settings),
+) *bench {
+	t.Helper()
+	roundTripper := &githubtest.InProcess{}
+	return startBench(t, api, data, roundTripper, func(b *bench, server githubtest.Settings) {
+		b.server = githubtest.NewServer(server)
+		t.Cleanup(b.server.Close)
+		roundTripper.Handler, b.settings.Endpoint = b.server, "http://api.github.example"
+	}, change)
+}
+
+func startBench(t *testing.T, api github.API, data *githubtest.Dataset, roundTripper http.RoundTripper,
+	startServer func(*bench, githubtest.Settings), change []func(*githubtest.Settings, *transport.Settings),
+) *bench {
+	t.Helper()
+	b := &bench{t: t, now: noon, api: api}
 	server := githubtest.Settings{Datasets: []*githubtest.Dataset{data}, Now: b.clock}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	t.Cleanup(transport.CloseIdleConnections)
-	b.settings = github.Settings{
-		HTTP: &http.Client{Transport: transport}, API: api, Credential: github.TokenCredential(githubtest.DefaultToken),
+	b.settings = transport.Settings{
+		HTTP: &http.Client{Transport: roundTripper}, Credential: transport.TokenCredential(githubtest.DefaultToken),
 		Timeout: 5 * time.Second,
-		Retry: github.RetrySettings{
+		Retry: transport.RetrySettings{
 			MaxAttempts: 3, InitialInterval: time.Millisecond,
 			MaxInterval: 2 * time.Millisecond,
 		},
@@ -64,21 +92,17 @@ func newBench(t *testing.T, api github.API, data *githubtest.Dataset, change ...
 		},
 		Now: b.clock, UserAgent: "test",
 		Sleep:          func(_ context.Context, d time.Duration) error { b.advance(d); return nil },
-		OnAttempt:      func(o github.Attempt) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
+		OnAttempt:      func(o transport.Attempt) { b.mu.Lock(); defer b.mu.Unlock(); b.seen = append(b.seen, o) },
 		OnInvalidValue: func(err error) { b.mu.Lock(); defer b.mu.Unlock(); b.invalid = append(b.invalid, err) },
 	}
 	for _, f := range change {
 		f(&server, &b.settings)
 	}
-	b.server = githubtest.Start(t, server)
-	if b.settings.Endpoint == "" {
-		b.settings.Endpoint = b.server.URL
-	} else {
-		b.settings.Endpoint = b.server.URL + b.settings.Endpoint
-	}
+	startServer(b, server)
 	var err error
-	b.client, err = github.New(b.settings)
+	b.transport, err = transport.New(b.settings)
 	require.NoError(t, err)
+	b.client = github.New(b.transport, github.Settings{API: api})
 	return b
 }
 
@@ -114,7 +138,10 @@ func (b *bench) repo(name string) activity.Repository {
 	return found[name]
 }
 
-// since asks for everything of the streams since a time.
+// everyStream has all streams, for since.
+var everyStream = func() []activity.Stream { all := activity.AllStreams(); return all[:] }()
+
+// since returns a request for everything of the streams from a time on.
 func since(repo activity.Repository, at time.Time, streams ...activity.Stream) github.ReadRequest {
 	r := github.ReadRequest{Org: org, Repo: repo, Streams: activity.StreamsOf(streams...)}
 	for _, s := range activity.AllStreams() {
@@ -193,6 +220,14 @@ func eachAPI(t *testing.T, test func(t *testing.T, api github.API)) {
 			test(t, api)
 		})
 	}
+}
+
+// eachAPIInBubble runs a test with each API in a bubble of testing/synctest, in which waiting takes no time.
+func eachAPIInBubble(t *testing.T, test func(t *testing.T, api github.API)) {
+	t.Helper()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		synctest.Test(t, func(t *testing.T) { test(t, api) })
+	})
 }
 
 // dataset is an organization with repositories of the given names.

@@ -12,11 +12,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // ownClock gives the client a clock of its own, which is off from GitHub's by so much.
-func ownClock(b **bench, off *time.Duration) func(*githubtest.Settings, *github.Settings) {
-	return func(_ *githubtest.Settings, g *github.Settings) {
+func ownClock(b **bench, off *time.Duration) func(*githubtest.Settings, *transport.Settings) {
+	return func(_ *githubtest.Settings, g *transport.Settings) {
 		g.Now = func() time.Time { return (*b).clock().Add(*off) }
 		g.RateLimit.MinRemaining = 200
 	}
@@ -46,7 +47,7 @@ func TestClockIsSetRightInALimit(t *testing.T) {
 		var b *bench
 		off := 2 * time.Hour
 		b = newBench(t, api, dataset("one"), ownClock(&b, &off), func(s *githubtest.Settings,
-			_ *github.Settings,
+			_ *transport.Settings,
 		) {
 			s.NoRateLimits = true
 		})
@@ -68,12 +69,13 @@ func (b *bench) replica(off time.Duration) *github.Client {
 	b.t.Helper()
 	settings := b.settings
 	settings.Now = func() time.Time { return b.clock().Add(off) }
-	client, err := github.New(settings)
+	requests, err := transport.New(settings)
 	require.NoError(b.t, err)
+	client := github.New(requests, github.Settings{API: b.api})
 	return client
 }
 
-func sharedBudget(_ *githubtest.Settings, g *github.Settings) { g.Budget = &budget.Local{} }
+func sharedBudget(_ *githubtest.Settings, g *transport.Settings) { g.Budget = &budget.Local{} }
 
 // TestSlowReplicaStarts: a replica whose clock is behind, and that shares a budget, begins to read at once.
 func TestSlowReplicaStarts(t *testing.T) {

@@ -9,16 +9,14 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
-	// maxLineFailures is how many requests for lines may fail in a row in one reading; the others are not sent.
-	maxLineFailures = 5
 	// reducedLinesGroupSize is the number of commits in a request for lines after a larger one was too much.
 	reducedLinesGroupSize = 10
 	// minMissedReadings is in how many readings in a row lines must be missing before commits are recorded without
@@ -27,64 +25,22 @@ const (
 	minMissedLineReadings = 3
 )
 
-// linesTracker bounds the requests for lines that GitHub cannot compute. It is safe for concurrent use.
-type linesTracker struct {
-	mu sync.Mutex
-	// failuresInRow counts failed requests, read and missing the commits with and without lines.
-	failuresInRow, read, missing int
-	// cause is the error of the first commit without lines.
-	cause error
-}
-
-func (l *linesTracker) canRequest() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failuresInRow < maxLineFailures
-}
-
-func (l *linesTracker) recordFailure() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failuresInRow++
-}
-
-func (l *linesTracker) recordRead() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.failuresInRow = 0
-	l.read++
-}
-
-func (l *linesTracker) recordMissing(cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.missing++
-	if l.cause == nil {
-		l.cause = cause
-	}
-}
-
-// summary returns how many commits have their lines, how many have not, and the error of the first that has not.
-func (l *linesTracker) summary() (answered, missed int, cause error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.read, l.missing, l.cause
-}
-
 var errLinesNotRequested = errors.New("its lines are not requested after other requests of the repository failed")
 
 // isOverload reports whether GitHub did not respond, as for a commit that takes it too long. A response that cannot
 // be decoded is another error: another server may have sent it.
 func isOverload(err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
+	unavailable, ok := errors.AsType[*transport.UnavailableError](err)
 	return ok &&
-		(unavailable.isTooLarge || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
+		(unavailable.TooLarge || unavailable.Status == 0 || unavailable.Status >= http.StatusInternalServerError)
 }
 
-// readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, known reports
-// whether the commit is recorded without: after several readings it is, and it is counted.
+// readSingleLines requests the lines of one commit with REST. Where GitHub does not return them, isKnown reports
+// whether the commit is recorded without lines: after several readings it is, which is reported as an invalid value.
 func (r *reader) readSingleLines(ctx context.Context, sha string) (added, removed int, isKnown bool, err error) {
-	var cause error = &UnavailableError{Response: Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested}
+	var cause error = &transport.UnavailableError{
+		Response: transport.Response{Endpoint: commitEndpoint}, Err: errLinesNotRequested,
+	}
 	if r.lines.canRequest() {
 		added, removed, err = r.requestCommitLines(ctx, sha)
 		if err == nil {
@@ -99,8 +55,8 @@ func (r *reader) readSingleLines(ctx context.Context, sha string) (added, remove
 	}
 	r.lines.recordMissing(cause)
 	if r.acceptsMissingLines() {
-		err := fmt.Errorf("commit %.40s is recorded without lines: %w", printable(sha), cause)
-		r.client.settings.OnInvalidValue(err)
+		err := fmt.Errorf("commit %.40s is recorded without lines: %w", transport.Printable(sha), cause)
+		r.client.transport.ReportInvalidValue(err)
 		return 0, 0, true, nil
 	}
 	return 0, 0, false, nil
@@ -112,35 +68,35 @@ func (r *reader) acceptsMissingLines() bool {
 	if r.forWeeklyLines {
 		least = minMissedLineReadings
 	}
-	return r.client.state.repos.missedLines(r.request.Repo.ID, r.client.settings.Now()) >= least
+	return r.client.state.repos.missedLines(r.request.Repo.ID, r.client.transport.Now()) >= least
 }
 
 // checkLines returns the error of commits that were left out because GitHub did not return their lines. Where commits
 // are recorded without lines and none has any, it makes sure that GitHub responds at all: it requests the newest
 // commit without its lines.
 func (r *reader) checkLines(ctx context.Context) error {
-	answered, missed, cause := r.lines.summary()
+	read, missing, cause := r.lines.summary()
 	switch {
-	case missed == 0:
+	case missing == 0:
 		return nil
 	case !r.acceptsMissingLines():
 		return cause
-	case answered > 0:
+	case read > 0:
 		return nil
 	}
-	outside := withScope(ctx, scope{
-		repo: r.request.Repo.ID, patience: r.client.newPatience(1, true), priority: r.request.Priority,
+	outside := transport.WithScope(ctx, transport.Scope{
+		RepoID: r.request.Repo.ID, Patience: r.client.transport.NewPatience(1, true), Priority: r.request.Priority,
 	})
-	_, _, err := get(outside, r.client, restRequest{
-		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
+	_, _, err := requestREST(outside, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: queryValues("per_page", "1"),
 	}, commitRows)
 	return err
 }
 
 // recordMissedLines records whether GitHub returned the lines of the reading's commits.
 func (r *reader) recordMissedLines() {
-	if answered, missed, _ := r.lines.summary(); answered+missed > 0 {
-		r.client.state.repos.recordLines(r.request.Repo.ID, missed > 0, r.client.settings.Now())
+	if read, missing, _ := r.lines.summary(); read+missing > 0 {
+		r.client.state.repos.recordLines(r.request.Repo.ID, missing > 0, r.client.transport.Now())
 	}
 }
 
@@ -152,7 +108,7 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 	})
 	sizes := []int{len(left), reducedLinesGroupSize}
 	if len(left) <= reducedLinesGroupSize || r.client.state.repos.areLinesApart(r.request.Repo.ID,
-		r.client.settings.Now()) {
+		r.client.transport.Now()) {
 		sizes = []int{reducedLinesGroupSize}
 	}
 	var single []*commitNode
@@ -161,7 +117,7 @@ func (r *reader) fillLines(ctx context.Context, nodes []*commitNode) error {
 		for group := range slices.Chunk(left, max(1, size)) {
 			unavailable, err := r.readGroupLines(ctx, group)
 			switch {
-			case errors.As(err, new(*UnavailableError)) && ctx.Err() == nil:
+			case errors.As(err, new(*transport.UnavailableError)) && ctx.Err() == nil:
 				failed = append(failed, group...)
 			case err != nil:
 				return err
@@ -187,10 +143,12 @@ type linesVariables struct {
 
 func (linesVariables) document() document { return linesQuery }
 
+// linesData is the data of the Lines query.
 type linesData struct {
 	Nodes []*linesNode `json:"nodes"`
 }
 
+// linesNode is a commit with its lines.
 type linesNode struct {
 	OID       string `json:"oid"`
 	Additions int    `json:"additions"`
@@ -211,7 +169,9 @@ func (n *linesNode) UnmarshalJSON(raw []byte) error {
 // readGroupLines requests the lines of some commits, and returns the commits whose lines GraphQL does not return.
 func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*commitNode, error) {
 	if !r.lines.canRequest() {
-		return nil, &UnavailableError{Response: Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested}
+		return nil, &transport.UnavailableError{
+			Response: transport.Response{Endpoint: linesQuery.name}, Err: errLinesNotRequested,
+		}
 	}
 	ids := make([]string, 0, len(group))
 	byOID := make(map[string]*commitNode, len(group))
@@ -219,7 +179,7 @@ func (r *reader) readGroupLines(ctx context.Context, group []*commitNode) ([]*co
 		ids = append(ids, n.ID)
 		byOID[n.OID] = n
 	}
-	data, _, err := runQuery[linesData](ctx, r.client, queryOptions{split: true}, linesVariables{IDs: ids})
+	data, _, err := runQuery[linesData](ctx, r.client, queryOptions{isSplit: true}, linesVariables{IDs: ids})
 	if err != nil {
 		r.lines.recordFailure()
 		return nil, err
@@ -272,12 +232,13 @@ func (r *reader) addLines(ctx context.Context, commits []restCommit) ([]activity
 // requestCommitLines requests the lines of one commit. GitHub refuses those of some, with 422, now or always: they
 // count as 0 (https://docs.github.com/rest/commits/commits#get-a-commit).
 func (r *reader) requestCommitLines(ctx context.Context, sha string) (added, removed int, err error) {
-	row, info, err := get(ctx, r.client, restRequest{
-		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: values("per_page", "1"),
+	row, info, err := requestREST(ctx, r.client, restRequest{
+		endpoint: commitEndpoint, path: r.path("/commits/" + sha), query: queryValues("per_page", "1"),
 		noRetry: r.acceptsMissingLines(),
 	}, commitObject)
-	if refused, ok := errors.AsType[*NotFoundError](err); ok && refused.Status == http.StatusUnprocessableEntity {
-		r.client.settings.OnInvalidValue(err)
+	refused, ok := errors.AsType[*transport.NotFoundError](err)
+	if ok && refused.Status == http.StatusUnprocessableEntity {
+		r.client.transport.ReportInvalidValue(err)
 		return 0, 0, nil
 	}
 	if wrong := info.invalid[0]; err == nil && row.GetSHA() == sha && wrong["stats"] != nil {

@@ -16,16 +16,17 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // pages ignores what is discovered.
 func pages([]activity.Repository) error { return nil }
 
 // appBench is withApp with further changes.
-func appBench(t *testing.T, api github.API, change ...func(*githubtest.Settings, *github.Settings)) *bench {
+func appBench(t *testing.T, api github.API, change ...func(*githubtest.Settings, *transport.Settings)) *bench {
 	t.Helper()
 	key, pemKey := privateKey(t)
-	app := func(s *githubtest.Settings, g *github.Settings) {
+	app := func(s *githubtest.Settings, g *transport.Settings) {
 		s.Apps = []githubtest.App{{ID: 11, PublicKey: &key.PublicKey, Installations: []githubtest.Installation{
 			{ID: 22, Org: org}, {ID: 23, Org: org, Suspended: true},
 		}}}
@@ -41,9 +42,9 @@ func appBench(t *testing.T, api github.API, change ...func(*githubtest.Settings,
 	return newBench(t, api, dataset("one"), app)
 }
 
-func appCredential(t *testing.T, installation int64, pemKey []byte) github.Credential {
+func appCredential(t *testing.T, installation int64, pemKey []byte) transport.Credential {
 	t.Helper()
-	credential, err := github.AppCredential(github.AppSettings{
+	credential, err := transport.AppCredential(transport.AppSettings{
 		AppID: 11, InstallationID: installation,
 		PrivateKey: fixed(pemKey),
 	})
@@ -61,7 +62,7 @@ func TestOneTokenALifetime(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		key, pemKey := privateKey(t)
-		b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
+		b := appBench(t, api, func(s *githubtest.Settings, g *transport.Settings) {
 			s.Apps[0].PublicKey, s.Limits = &key.PublicKey, githubtest.Limits{Core: 1_000_000, GraphQL: 1_000_000}
 			g.Credential = appCredential(t, 22, pemKey)
 		})
@@ -70,8 +71,9 @@ func TestOneTokenALifetime(t *testing.T) {
 			settings := b.settings
 			settings.Credential = appCredential(t, 22, pemKey)
 			for range 2 {
-				client, err := github.New(settings)
+				requests, err := transport.New(settings)
 				require.NoError(t, err)
+				client := github.New(requests, github.Settings{API: api})
 				clients = append(clients, client)
 			}
 		}
@@ -101,26 +103,27 @@ func TestInstallationIsFoundOut(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		key, pemKey := privateKey(t)
-		b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
+		b := appBench(t, api, func(s *githubtest.Settings, g *transport.Settings) {
 			s.Apps[0] = githubtest.App{
 				ID: 11, PublicKey: &key.PublicKey,
 				Installations: []githubtest.Installation{{ID: 22, Org: org}},
 			}
 			var err error
-			g.Credential, err = github.AppCredential(github.AppSettings{AppID: 11, Org: org, PrivateKey: fixed(pemKey)})
+			app := transport.AppSettings{AppID: 11, Org: org, PrivateKey: fixed(pemKey)}
+			g.Credential, err = transport.AppCredential(app)
 			require.NoError(t, err)
 		})
 		const finding = "/orgs/{org}/installation"
 		count := func(route string) int {
 			return b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Route == route })
 		}
-		require.Zero(t, b.client.InstallationID())
+		require.Zero(t, b.transport.InstallationID())
 		for range 3 {
 			_, err := b.discover()
 			require.NoError(t, err)
 			b.advance(58 * time.Minute)
 		}
-		require.Equal(t, int64(22), b.client.InstallationID())
+		require.Equal(t, int64(22), b.transport.InstallationID())
 		require.Equal(t, 1, count(finding))
 		require.Equal(t, 3, count(tokensRoute))
 
@@ -129,7 +132,7 @@ func TestInstallationIsFoundOut(t *testing.T) {
 			Effect: githubtest.Status(404),
 		})
 		_, err := b.discover()
-		require.True(t, is[*github.CredentialError](err), "%v", err)
+		require.True(t, is[*transport.CredentialError](err), "%v", err)
 		_, err = b.discover()
 		require.NoError(t, err)
 		require.Equal(t, 2, count(finding))
@@ -142,7 +145,7 @@ func TestInstallationIsFoundOut(t *testing.T) {
 		b.advance(time.Hour)
 		for range 2 {
 			_, err = b.discover()
-			require.True(t, is[*github.CredentialError](err), "%v", err)
+			require.True(t, is[*transport.CredentialError](err), "%v", err)
 			require.ErrorContains(t, err, "no such installation")
 		}
 	})
@@ -158,10 +161,10 @@ func TestKeyIsReplaced(t *testing.T) {
 		ID:  22,
 		Org: org,
 	}}}
-	b := appBench(t, github.APIREST, func(s *githubtest.Settings, g *github.Settings) {
+	b := appBench(t, github.APIREST, func(s *githubtest.Settings, g *transport.Settings) {
 		s.Apps[0] = app
 		var err error
-		g.Credential, err = github.AppCredential(github.AppSettings{
+		g.Credential, err = transport.AppCredential(transport.AppSettings{
 			AppID: 11, InstallationID: 22,
 			PrivateKey: func() ([]byte, error) { return current, nil },
 		})
@@ -177,7 +180,7 @@ func TestKeyIsReplaced(t *testing.T) {
 	b.server.ReplaceAppKey(11, &second.PublicKey)
 	b.advance(time.Hour)
 	_, err = b.discover()
-	require.True(t, is[*github.CredentialError](err), "%v", err)
+	require.True(t, is[*transport.CredentialError](err), "%v", err)
 	require.ErrorContains(t, err, "older key is used: the App's private key is no RSA key in PEM form")
 	current = secondPEM
 	_, err = b.discover()
@@ -208,7 +211,7 @@ func TestClocksThatDiffer(t *testing.T) {
 		-3 * time.Hour, 3 * time.Hour, -30 * time.Minute, -2 * time.Minute,
 		30 * time.Second, 5 * time.Minute, 30 * time.Minute,
 	} {
-		b := appBench(t, github.APIGraphQL, func(s *githubtest.Settings, _ *github.Settings) {
+		b := appBench(t, github.APIGraphQL, func(s *githubtest.Settings, _ *transport.Settings) {
 			theirs := s.Now
 			s.Now = func() time.Time { return theirs().Add(-ahead) }
 		})
@@ -216,7 +219,7 @@ func TestClocksThatDiffer(t *testing.T) {
 			_, err := b.discover()
 			require.NoError(t, err, "our clock is ahead by %v", ahead)
 		}
-		require.Equal(t, -ahead, b.client.Skew())
+		require.Equal(t, -ahead, b.transport.Skew())
 		require.LessOrEqual(t, b.requests(tokensRoute), 2)
 	}
 }
@@ -267,7 +270,7 @@ func TestARevokedTokenIsRefreshedOnce(t *testing.T) {
 		b.server.ResetRequests()
 		b.server.InjectFault(githubtest.Fault{Match: matching(discoverQuery(api)), Effect: githubtest.Status(401)})
 		_, err = b.discover()
-		require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.CredentialError](err), "%T: %v", err, err)
 		require.NotContains(t, err.Error(), "ghs_")
 		require.Equal(t, 1, b.requests(tokensRoute))
 		require.Equal(t, 2, b.requests(discoverQuery(api)))
@@ -282,18 +285,18 @@ func TestTokenRequestThatFails(t *testing.T) {
 		want   func(error) bool
 		sent   int
 	}{
-		"503":       {githubtest.Status(503), is[*github.UnavailableError], 3},
-		"HTML":      {githubtest.HTML(200), is[*github.UnavailableError], 3},
-		"truncated": {githubtest.TruncatedJSON(), is[*github.UnavailableError], 3},
+		"503":       {githubtest.Status(503), is[*transport.UnavailableError], 3},
+		"HTML":      {githubtest.HTML(200), is[*transport.UnavailableError], 3},
+		"truncated": {githubtest.TruncatedJSON(), is[*transport.UnavailableError], 3},
 		"no token": {
 			githubtest.StatusBody(201, nil, `{"expires_at":"2026-03-11T13:00:00Z"}`),
-			is[*github.UnavailableError], 3,
+			is[*transport.UnavailableError], 3,
 		},
-		"null":  {githubtest.StatusBody(201, nil, `null`), is[*github.UnavailableError], 3},
-		"403":   {githubtest.Status(403), is[*github.CredentialError], 1},
-		"404":   {githubtest.Status(404), is[*github.CredentialError], 1},
-		"451":   {githubtest.Status(451), is[*github.CredentialError], 1},
-		"limit": {githubtest.SecondaryLimit(429, 30*time.Second), is[*github.LimitError], 1},
+		"null":  {githubtest.StatusBody(201, nil, `null`), is[*transport.UnavailableError], 3},
+		"403":   {githubtest.Status(403), is[*transport.CredentialError], 1},
+		"404":   {githubtest.Status(404), is[*transport.CredentialError], 1},
+		"451":   {githubtest.Status(451), is[*transport.CredentialError], 1},
+		"limit": {githubtest.SecondaryLimit(429, 30*time.Second), is[*transport.LimitError], 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -311,9 +314,9 @@ func TestTokenRequestThatFails(t *testing.T) {
 // TestSuspendedInstallation is a matter of the credential.
 func TestSuspendedInstallation(t *testing.T) {
 	t.Parallel()
-	b := appBench(t, github.APIREST, func(_ *githubtest.Settings, g *github.Settings) { g.Credential = nil })
+	b := appBench(t, github.APIREST, func(_ *githubtest.Settings, g *transport.Settings) { g.Credential = nil })
 	_, err := b.discover()
-	require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+	require.True(t, is[*transport.CredentialError](err), "%T: %v", err, err)
 	require.Equal(t, 1, b.requests(tokensRoute))
 }
 
@@ -324,7 +327,7 @@ func TestWrongKeyIsAskedAboutOnce(t *testing.T) {
 	_, other := privateKey(t)
 	b := withApp(t, &key.PublicKey, other)
 	_, err := b.discover()
-	require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+	require.True(t, is[*transport.CredentialError](err), "%T: %v", err, err)
 	require.LessOrEqual(t, b.requests(tokensRoute), 2)
 	require.NotContains(t, err.Error(), "eyJ")
 }
@@ -332,7 +335,7 @@ func TestWrongKeyIsAskedAboutOnce(t *testing.T) {
 // TestWaitingForATokenEndsWithTheContext: a caller that waits for another one's request for a token may give up.
 func TestWaitingForATokenEndsWithTheContext(t *testing.T) {
 	t.Parallel()
-	b := appBench(t, github.APIGraphQL, func(_ *githubtest.Settings, g *github.Settings) { g.Timeout = 0 })
+	b := appBench(t, github.APIGraphQL, func(_ *githubtest.Settings, g *transport.Settings) { g.Timeout = 0 })
 	b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Route: tokensRoute}, Effect: githubtest.Hang()})
 	asked := make(chan struct{})
 	b.server.OnRequest(func(githubtest.RequestInfo) { close(asked) })
@@ -383,7 +386,7 @@ func TestACooldownEndsWithoutAToken(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		cooling := errors.New("cooling")
 		var paused atomic.Bool
-		b := appBench(t, api, func(_ *githubtest.Settings, g *github.Settings) {
+		b := appBench(t, api, func(_ *githubtest.Settings, g *transport.Settings) {
 			g.CheckPaused = func() error {
 				if paused.Load() {
 					return cooling
@@ -398,11 +401,11 @@ func TestACooldownEndsWithoutAToken(t *testing.T) {
 		_, err = b.discover()
 		require.ErrorIs(t, err, cooling)
 		require.Equal(t, 1, b.requests(tokensRoute), "nobody else gets one meanwhile")
-		require.NoError(t, b.client.Probe(t.Context()))
+		require.NoError(t, b.transport.Probe(t.Context()))
 		require.Equal(t, 2, b.requests(tokensRoute))
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Status(503)})
 		b.advance(2 * time.Hour)
-		require.Error(t, b.client.Probe(t.Context()))
+		require.Error(t, b.transport.Probe(t.Context()))
 		require.Equal(t, 3, b.requests(tokensRoute), "a probe is one request, and so is what it needs")
 	})
 }

@@ -13,9 +13,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const orgRepositoriesEndpoint = "/orgs/{org}/repos"
+
+// notAnOrganization is the likely cause of a 404 for an organization.
+const notAnOrganization = "no organization of this name that the credential may see; a user account is not an " +
+	"organization"
 
 // discoverREST reads the first page, which has the number of the last one, and then the others from the last one
 // down, several at once. A repository that is deleted meanwhile moves others only to pages that are still to be read,
@@ -45,7 +50,7 @@ type restListing struct {
 	client *Client
 	org    string
 
-	mu   sync.Mutex // held while a page is handed out
+	mu   sync.Mutex // held while page is called
 	page func([]activity.Repository) error
 	// incomplete counts the repositories that GitHub did not return, as one: it does not report how many.
 	incomplete IncompleteError
@@ -60,8 +65,10 @@ func (l *restListing) readPage(ctx context.Context, number int) (restPage, int, 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if info.hiddenRows != "" && l.incomplete.Missing == 0 {
-		l.incomplete.add(&ForbiddenError{
-			Response: Response{Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: info.hiddenRows},
+		l.incomplete.add(&transport.ForbiddenError{
+			Response: transport.Response{
+				Endpoint: orgRepositoriesEndpoint, Status: http.StatusOK, Message: info.hiddenRows,
+			},
 		})
 	}
 	return info, len(repositories), l.page(repositories)
@@ -102,9 +109,9 @@ func (l *restListing) readForward(ctx context.Context) error {
 func (c *Client) requestOrgRepositories(
 	ctx context.Context, org string, number int,
 ) ([]activity.Repository, restPage, error) {
-	rows, info, err := get(ctx, c, restRequest{
-		endpoint: orgRepositoriesEndpoint, path: "orgs/" + org + "/repos",
-		query: values("type", "all", "sort", "created", "direction", "asc",
+	rows, info, err := requestREST(ctx, c, restRequest{
+		endpoint: orgRepositoriesEndpoint, path: "orgs/" + org + "/repos", notFoundHint: notAnOrganization,
+		query: queryValues("type", "all", "sort", "created", "direction", "asc",
 			"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 	}, repositoryRows)
 	if err != nil {
@@ -137,13 +144,14 @@ var repositoryFields = []string{
 }
 
 // repositoryRows is the format of a page of repositories.
-var repositoryRows = listOf((*repositoryRow).isComplete, repositoryFields...)
+var repositoryRows = listFormat((*repositoryRow).isComplete, repositoryFields...)
 
+// isComplete reports whether the row has what every repository has.
 func (r *repositoryRow) isComplete(wrong fieldErrors) bool {
-	return wrong.present(r.ID != nil, "id") && wrong.present(r.NodeID != nil, "node_id") &&
-		wrong.present(r.Name != nil, "name") && wrong.present(r.Archived != nil, "archived") &&
-		wrong.present(r.Fork != nil, "fork") && wrong.present(r.Private != nil, "private") &&
-		wrong.present(r.DefaultBranch != nil, "default_branch")
+	return wrong.isPresent(r.ID != nil, "id") && wrong.isPresent(r.NodeID != nil, "node_id") &&
+		wrong.isPresent(r.Name != nil, "name") && wrong.isPresent(r.Archived != nil, "archived") &&
+		wrong.isPresent(r.Fork != nil, "fork") && wrong.isPresent(r.Private != nil, "private") &&
+		wrong.isPresent(r.DefaultBranch != nil, "default_branch")
 }
 
 // repositoryOfRow converts a row. The push time and the default branch are the only signals that REST has, and they
@@ -156,7 +164,8 @@ func repositoryOfRow(row *repositoryRow, wrong fieldErrors) activity.Repository 
 		Signals: activity.Signals{
 			Streams: activity.StreamsOf(activity.StreamCommits), PushedAt: row.GetPushedAt().Time,
 			Archived: row.GetArchived(),
-			Disabled: streamsOff(row.HasPullRequests, row.HasIssues), Branch: printable(row.GetDefaultBranch()),
+			Disabled: disabledStreams(row.HasPullRequests, row.HasIssues),
+			Branch:   transport.Printable(row.GetDefaultBranch()),
 		},
 	}
 	if wrong != nil {

@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	gogithub "github.com/google/go-github/v66/github"
-
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -25,96 +24,6 @@ const (
 	// may be listed after an older one.
 	listingMargin = 24 * time.Hour
 )
-
-// relation is how a former head relates to the present one.
-type relation uint8
-
-const (
-	relationUnknown relation = iota
-	// relationReached says that the present head reaches it.
-	relationReached
-	// relationNone says that GitHub has no comparison of the two.
-	relationNone
-)
-
-// formerTips is what a reading finds out, beside its events, about the heads from which former readings listed
-// commits.
-type formerTips struct {
-	relations map[string]relation
-	// listed are the commits that this reading has listed from the present head.
-	listed []activity.ID
-}
-
-func newFormerTips(request *ReadRequest) formerTips {
-	var h formerTips
-	if !request.hadCommits() {
-		return h
-	}
-	h.relations = make(map[string]relation, 1+len(request.Tips))
-	for _, name := range append([]string{request.ReadHead}, request.Tips...) {
-		h.relations[name] = relationUnknown
-	}
-	return h
-}
-
-// hadCommits reports whether commits of the repository were read before.
-func (r *ReadRequest) hadCommits() bool { return r.ReadHead != "" || len(r.Tips) > 0 }
-
-// addNodes records commits that the present head reaches, and so their parents.
-func (h *formerTips) addNodes(nodes []*commitNode) {
-	if h.relations == nil {
-		return
-	}
-	for _, n := range nodes {
-		h.addListed(n.OID)
-		for _, parent := range n.Parents.Nodes {
-			if parent != nil {
-				h.addReached(parent.OID)
-			}
-		}
-	}
-}
-
-// addRows is addNodes for the rows of REST.
-func (h *formerTips) addRows(rows []*gogithub.RepositoryCommit) {
-	if h.relations == nil {
-		return
-	}
-	for _, row := range rows {
-		h.addListed(row.GetSHA())
-		for _, parent := range row.Parents {
-			h.addReached(parent.GetSHA())
-		}
-	}
-}
-
-func (h *formerTips) addListed(name string) {
-	h.addReached(name)
-	if id, err := activity.CommitID(name); err == nil {
-		h.listed = append(h.listed, id)
-	}
-}
-
-func (h *formerTips) addReached(name string) {
-	if _, is := h.relations[name]; is {
-		h.relations[name] = relationReached
-	}
-}
-
-// observe records the result of a comparison from a former head to the present one. The last one counts.
-func (h *formerTips) observe(name, status string, err error) {
-	if h.relations == nil {
-		return
-	}
-	switch {
-	case isIncomparable(err):
-		h.relations[name] = relationNone
-	case err == nil && (status == "ahead" || status == "identical"):
-		h.relations[name] = relationReached
-	default:
-		h.relations[name] = relationUnknown
-	}
-}
 
 // emitListed emits commits that are listed from the head of the result, after the first call of ReadRequest.OnHead.
 func (r *reader) emitListed(events []activity.Event) error {
@@ -153,6 +62,7 @@ func (r *reader) resolveHeads(ctx context.Context, err error) error {
 	return nil
 }
 
+// compareIDs orders ids by their bytes.
 func compareIDs(a, b activity.ID) int { return slices.Compare(a[:], b[:]) }
 
 // formerHeads returns ReadHead and Tips, each once, without the present head.
@@ -203,7 +113,7 @@ func (r *reader) removedSince(ctx context.Context, tip string) (removed []activi
 // ignoreIncomparable drops the error of a comparison that GitHub refuses or fails to compute: it includes the
 // difference of all files, which may take too long each time. An error without a response stays.
 func ignoreIncomparable(err error) error {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
+	unavailable, ok := errors.AsType[*transport.UnavailableError](err)
 	if isIncomparable(err) || ok && unavailable.Status != 0 {
 		return nil
 	}
@@ -215,9 +125,9 @@ func ignoreIncomparable(err error) error {
 func (r *reader) requestReverseComparison(
 	ctx context.Context, tip string, number int,
 ) (*reverseComparison, restPage, error) {
-	return get(ctx, r.client, restRequest{
+	return requestREST(ctx, r.client, restRequest{
 		endpoint: compareEndpoint, path: r.path("/compare/" + r.result.Head + "..." + tip),
-		query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), expectsNotFound: true,
+		query: queryValues("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)), expectsNotFound: true,
 	}, reverseComparisonFormat)
 }
 
@@ -231,9 +141,10 @@ type reverseComparison struct {
 // reverseComparisonFormat and objectNames must be valid as a whole: each row decides which commits exist.
 var (
 	reverseComparisonFormat = format[*reverseComparison]{check: checkReverseComparison}
-	objectNames             = format[[]*objectName]{check: checkObjectNames}
+	objectNames             = format[[]*objectName]{maxRows: perPage, check: checkObjectNames}
 )
 
+// checkReverseComparison refuses a comparison that lacks its status, its total, or the name of a commit.
 func checkReverseComparison(c *reverseComparison, info restPage) error {
 	if !slices.Contains(comparisonStatuses, c.Status) || c.Total == nil {
 		return errIncomplete
@@ -241,6 +152,7 @@ func checkReverseComparison(c *reverseComparison, info restPage) error {
 	return checkObjectNames(c.Commits, info)
 }
 
+// checkObjectNames refuses a list with a commit that has no object name.
 func checkObjectNames(rows []*objectName, info restPage) error {
 	return checkRows(rows, info, (*objectName).isComplete)
 }
@@ -259,6 +171,7 @@ type objectName struct {
 	} `json:"commit"`
 }
 
+// isComplete reports whether the row has an object name.
 func (n *objectName) isComplete(fieldErrors) bool { return isObjectName(n.SHA) }
 
 // id returns the commit's id. The name must be complete.
@@ -273,30 +186,24 @@ func (n *objectName) isBefore(t time.Time) bool {
 	return json.Unmarshal(n.Commit.Committer.Date, &date) == nil && !date.IsZero() && date.Before(t)
 }
 
-// errNoHead is the error of a head that cannot be recorded: the ledger has heads by their object names.
-var errNoHead = errors.New("a head without an object name")
-
-// isObjectName reports whether a name is a SHA-1 or SHA-256 in the hexadecimal digits that git writes.
-func isObjectName(name string) bool {
-	return (len(name) == 40 || len(name) == 64) && strings.Trim(name, "0123456789abcdef") == ""
-}
-
 // listBranch lists the commits of the present head, without a start, which would hide commits behind older ones. It
 // ends at a page that has only commits from before the horizon.
 func (r *reader) listBranch(ctx context.Context) (*Sweep, error) {
 	since := r.request.Since[activity.StreamCommits]
 	keep := slices.Clone(r.former.listed)
 	for number := 1; number <= maxPages; number++ {
-		rows, info, err := get(ctx, r.client, restRequest{
+		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: commitsEndpoint, path: r.path("/commits"),
-			query: values("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+			query: queryValues("sha", r.result.Head, "per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, objectNames)
 		if err != nil {
 			return nil, err
 		}
 		if number == 1 && (len(rows) == 0 || !strings.EqualFold(rows[0].SHA, r.result.Head)) {
-			answer := Response{Endpoint: commitsEndpoint, Status: http.StatusOK}
-			return nil, &UnavailableError{Response: answer, Err: errors.New("a list of commits without its head")}
+			return nil, &transport.UnavailableError{
+				Response: transport.Response{Endpoint: commitsEndpoint, Status: http.StatusOK},
+				Err:      errors.New("a list of commits without its head"),
+			}
 		}
 		isPast := true
 		for _, row := range rows {

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const compareRoute = "/repos/{owner}/{repo}/compare/{basehead...}"
@@ -384,7 +385,7 @@ func TestWindowAtACommit(t *testing.T) {
 		b.server.Update(func(d *githubtest.Dataset) { deleteObject(d, 2) })
 		events, outcome = b.read(request)
 		require.Empty(t, events)
-		_, missing := errorAs[*github.NotFoundError](outcome.Failed[activity.StreamCommits])
+		_, missing := errorAs[*transport.NotFoundError](outcome.Failed[activity.StreamCommits])
 		require.True(t, missing, "%v", outcome.Failed)
 		require.Len(t, outcome.Failed, 1, "the pull requests are there")
 		request.AtCommit = ""

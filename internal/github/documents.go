@@ -19,22 +19,24 @@ var documents embed.FS
 
 // document is a query that can be sent.
 type document struct {
-	name   string // of the operation
-	text   string
+	name string // of the operation
+	text string
+	// parsed is the syntax tree of text.
 	parsed *ast.QueryDocument
 }
 
 var (
-	discoverQuery = mustDocument("Discover", file("discover"))
-	lookupQuery   = mustDocument("Lookup", file("lookup"))
-	activityQuery = mustDocument("Activity", file("activity")+file("pages"))
-	reviewsQuery  = mustDocument("Reviews", file("reviews"))
-	linesQuery    = mustDocument("Lines", file("lines"))
+	discoverQuery = mustDocument("Discover", readDocument("discover"))
+	lookupQuery   = mustDocument("Lookup", readDocument("lookup"))
+	activityQuery = mustDocument("Activity", readDocument("activity")+readDocument("pages"))
+	reviewsQuery  = mustDocument("Reviews", readDocument("reviews"))
+	linesQuery    = mustDocument("Lines", readDocument("lines"))
 	// activitiesQuery has the query for each number of repositories.
-	activitiesQuery = activitiesOf(maxGroupSize)
+	activitiesQuery = newGroupQueries(maxGroupSize)
 )
 
-func file(name string) string {
+// readDocument returns the text of an embedded document.
+func readDocument(name string) string {
 	text, err := documents.ReadFile("queries/" + name + ".graphql")
 	if err != nil {
 		panic(err) // it is embedded
@@ -42,6 +44,7 @@ func file(name string) string {
 	return string(text)
 }
 
+// mustDocument parses the text of a document. It panics when the text is no valid document.
 func mustDocument(name, text string) document {
 	parsed, err := parser.ParseQuery(&ast.Source{Name: name, Input: text})
 	if err != nil {
@@ -50,20 +53,21 @@ func mustDocument(name, text string) document {
 	return document{name: name, text: text, parsed: parsed}
 }
 
-// activitiesOf makes the queries for up to so many repositories, each of which is named by its place.
-func activitiesOf(most int) map[int]document {
-	made := template.Must(template.ParseFS(documents, "queries/activities.graphql.tmpl"))
+// newGroupQueries makes the Activities queries for 1 to most repositories, by their number. In the text, a repository
+// is named by its index.
+func newGroupQueries(most int) map[int]document {
+	source := template.Must(template.ParseFS(documents, "queries/activities.graphql.tmpl"))
 	queries := make(map[int]document, most)
 	for n := 1; n <= most; n++ {
-		places := make([]int, n)
-		for i := range places {
-			places[i] = i
+		indexes := make([]int, n)
+		for i := range indexes {
+			indexes[i] = i
 		}
 		var text strings.Builder
-		if err := made.Execute(&text, places); err != nil {
+		if err := source.Execute(&text, indexes); err != nil {
 			panic(err) // it is embedded
 		}
-		queries[n] = mustDocument("Activities", text.String()+file("pages"))
+		queries[n] = mustDocument("Activities", text.String()+readDocument("pages"))
 	}
 	return queries
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // endless answers every request with another page that says there is one more.
@@ -134,12 +135,13 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := test.server
-			client, err := New(Settings{
+			requests, err := transport.New(transport.Settings{
 				HTTP: &http.Client{Transport: headFirst{server, test.head}}, Endpoint: "https://api.github.example",
-				API:   test.api,
-				Retry: RetrySettings{MaxAttempts: 1}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
+				Retry: transport.RetrySettings{MaxAttempts: 1},
+				Now:   func() time.Time { return time.Unix(1_770_000_000, 0) },
 			})
 			require.NoError(t, err)
+			client := New(requests, Settings{API: test.api})
 			if test.stream == discovery {
 				err = client.Discover(t.Context(), "acme", func([]activity.Repository) error { return nil })
 			} else {
@@ -152,7 +154,7 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 				require.Len(t, outcome.Failed, 1)
 				err = outcome.Failed[test.stream]
 			}
-			var unavailable *UnavailableError
+			var unavailable *transport.UnavailableError
 			require.ErrorAs(t, err, &unavailable)
 			require.LessOrEqual(t, server.sent, 2*maxPages+2) // reviews are listed for each pull request of a page
 			t.Logf("%d requests: %v", server.sent, err)

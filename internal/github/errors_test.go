@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -47,7 +48,7 @@ func TestServerErrorsAreRepeatedAtMostMaxAttempts(t *testing.T) {
 			data := dataset("one")
 			pull(data, 1, ago(time.Hour))
 			b := newBench(t, api, data, func(_ *githubtest.Settings,
-				g *github.Settings,
+				g *transport.Settings,
 			) {
 				g.Retry.MaxAttempts = attempts
 			})
@@ -62,7 +63,7 @@ func TestServerErrorsAreRepeatedAtMostMaxAttempts(t *testing.T) {
 					_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
 					err = outcome.Failed[activity.StreamPulls]
 				}
-				var unavailable *github.UnavailableError
+				var unavailable *transport.UnavailableError
 				require.ErrorAs(t, err, &unavailable)
 				require.Equal(t, 503, unavailable.Status)
 				require.Equal(t, attempts, b.requests(route), route)
@@ -102,17 +103,17 @@ func TestRefusalsOfQueries(t *testing.T) {
 		want   func(error) bool
 		asked  int // 0 for as often as any
 	}{
-		"401":          {githubtest.Status(401), is[*github.CredentialError], 1},
-		"403":          {githubtest.Status(403), is[*github.ForbiddenError], 2},
-		"404":          {githubtest.Status(404), is[*github.NotFoundError], 2},
-		"451":          {githubtest.Status(451), is[*github.ForbiddenError], 1},
-		"500":          {githubtest.Status(500), is[*github.UnavailableError], 0},
-		"reset":        {githubtest.ConnectionReset(), is[*github.UnavailableError], 0},
-		"truncated":    {githubtest.TruncatedJSON(), is[*github.UnavailableError], 0},
-		"HTML":         {githubtest.HTML(200), is[*github.UnavailableError], 0},
-		"HTML of 502":  {githubtest.HTML(502), is[*github.UnavailableError], 0},
-		"wrong length": {githubtest.WrongLength(), is[*github.UnavailableError], 0},
-		"huge":         {githubtest.HugeBody(33 << 20), is[*github.UnavailableError], 0},
+		"401":          {githubtest.Status(401), is[*transport.CredentialError], 1},
+		"403":          {githubtest.Status(403), is[*transport.ForbiddenError], 2},
+		"404":          {githubtest.Status(404), is[*transport.NotFoundError], 2},
+		"451":          {githubtest.Status(451), is[*transport.ForbiddenError], 1},
+		"500":          {githubtest.Status(500), is[*transport.UnavailableError], 0},
+		"reset":        {githubtest.ConnectionReset(), is[*transport.UnavailableError], 0},
+		"truncated":    {githubtest.TruncatedJSON(), is[*transport.UnavailableError], 0},
+		"HTML":         {githubtest.HTML(200), is[*transport.UnavailableError], 0},
+		"HTML of 502":  {githubtest.HTML(502), is[*transport.UnavailableError], 0},
+		"wrong length": {githubtest.WrongLength(), is[*transport.UnavailableError], 0},
+		"huge":         {githubtest.HugeBody(33 << 20), is[*transport.UnavailableError], 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -153,8 +154,8 @@ func is[T error](err error) bool {
 // TestAHangingServerIsUnavailable after the time-out of each attempt, however many requests wait for their turn.
 func TestAHangingServerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.Timeout, g.Retry.MaxAttempts, g.RateLimit.MaxConcurrentRequests = 100*time.Millisecond, 1, 1
 		})
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
@@ -166,7 +167,7 @@ func TestAHangingServerIsUnavailable(t *testing.T) {
 		}
 		for range cap(errs) {
 			err := <-errs
-			require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+			require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 		}
 	})
 }
@@ -174,13 +175,13 @@ func TestAHangingServerIsUnavailable(t *testing.T) {
 // TestABodyThatNeverEndsIsUnavailable: the time-out is for the body as well.
 func TestABodyThatNeverEndsIsUnavailable(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.Timeout, g.Retry.MaxAttempts = 100*time.Millisecond, 1
 		})
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SlowBody(time.Second)})
 		_, err := b.discover()
-		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 		b.server.ClearFaults()
 		_, err = b.discover()
 		require.NoError(t, err)
@@ -198,7 +199,7 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 		comment(data, 1, ago(time.Hour))
 		var mu sync.Mutex
 		now, most := 0, 0
-		b := newBench(t, api, data, func(_ *githubtest.Settings, g *github.Settings) {
+		b := newBench(t, api, data, func(_ *githubtest.Settings, g *transport.Settings) {
 			g.RateLimit.MaxConcurrentRequests = 3
 			inner := g.HTTP.Transport
 			g.HTTP.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -229,8 +230,8 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 // TestTheCallersDeadlineEndsAttempts: what the caller has no time for is not asked again.
 func TestTheCallersDeadlineEndsAttempts(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"))
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, dataset("one"))
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
@@ -252,17 +253,16 @@ func TestEndlessListingsOfEachKindEnd(t *testing.T) {
 		}
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
-		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments)
+		request := since(b.repo("one"), ago(24*time.Hour), everyStream...)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.NextLinkLoop()})
 		b.server.ResetRequests()
 		events, outcome := b.read(request)
 		for stream, err := range outcome.Failed {
-			require.True(t, is[*github.UnavailableError](err), "%v: %T: %v", stream, err, err)
+			require.True(t, is[*transport.UnavailableError](err), "%v: %T: %v", stream, err, err)
 		}
 		require.NotEmpty(t, events)
 		_, err := b.discover()
-		require.True(t, err == nil || is[*github.UnavailableError](err), "%v", err)
+		require.True(t, err == nil || is[*transport.UnavailableError](err), "%v", err)
 		require.Less(t, len(b.server.Requests()), 60)
 	})
 }
@@ -283,8 +283,8 @@ func TestAnErrorOfTheCallerEndsTheReading(t *testing.T) {
 func TestNoTokenInAnyText(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
-			g.Credential = github.TokenCredential("ghp_very\nsecret")
+		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *transport.Settings) {
+			g.Credential = transport.TokenCredential("ghp_very\nsecret")
 		})
 		_, err := b.discover()
 		require.Error(t, err)
@@ -298,11 +298,11 @@ func TestNoTokenInAnyText(t *testing.T) {
 func TestWrongToken(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
-			g.Credential = github.TokenCredential("ghp_wrong_one")
+		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings, g *transport.Settings) {
+			g.Credential = transport.TokenCredential("ghp_wrong_one")
 		})
 		_, err := b.discover()
-		require.True(t, is[*github.CredentialError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.CredentialError](err), "%T: %v", err, err)
 		require.NotContains(t, err.Error(), "ghp_wrong_one")
 		require.Len(t, b.server.Requests(), 1)
 	})
@@ -314,6 +314,6 @@ func TestUnknownOrganization(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"))
 		err := b.client.Discover(t.Context(), "nobody", func([]activity.Repository) error { return nil })
-		require.True(t, is[*github.NotFoundError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.NotFoundError](err), "%T: %v", err, err)
 	})
 }

@@ -8,12 +8,16 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // format describes the body of a REST response: how it is decoded, and what it has at the least.
 type format[T any] struct {
 	// decodeFields decodes a body field by field that cannot be decoded as a whole; nil where that is an error.
 	decodeFields func(body []byte, into *T) (map[int]fieldErrors, error)
+	// maxRows bounds the elements of a list that is the body; 0 for a body that is an object.
+	maxRows int
 	// check refuses data that lacks what every response has, because a missing value would be taken for zero.
 	check func(data T, info restPage) error
 }
@@ -21,7 +25,12 @@ type format[T any] struct {
 // decode decodes a body. The second result has the rows with a value that cannot be decoded, by index.
 func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 	var data T
-	strict := decodeJSON(body, &data)
+	if f.maxRows > 0 {
+		if err := checkListLength(body, f.maxRows, 1); err != nil {
+			return data, nil, err
+		}
+	}
+	strict := transport.DecodeJSON(body, &data)
 	if strict == nil || f.decodeFields == nil || !json.Valid(body) {
 		return data, nil, strict
 	}
@@ -33,10 +42,11 @@ func (f *format[T]) decode(body []byte) (T, map[int]fieldErrors, error) {
 	return lenient, invalid, nil
 }
 
-// listOf is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another field
-// does not matter. Without any, all are used.
-func listOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
+// listFormat is the format of a list of rows. Fields are the JSON names that are used; an invalid value of another
+// field does not matter. Without any, all are used.
+func listFormat[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[[]*T] {
 	return format[[]*T]{
+		maxRows: perPage,
 		decodeFields: func(body []byte, into *[]*T) (map[int]fieldErrors, error) {
 			return decodeRows(body, into, fields)
 		},
@@ -44,8 +54,8 @@ func listOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) form
 	}
 }
 
-// objectOf is the format of a single object, whose invalid fields are those of row 0.
-func objectOf[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[*T] {
+// objectFormat is the format of a single object, whose invalid fields are those of row 0.
+func objectFormat[T any](isComplete func(*T, fieldErrors) bool, fields ...string) format[*T] {
 	return format[*T]{
 		decodeFields: func(body []byte, into **T) (map[int]fieldErrors, error) {
 			return decodeObject(body, into, fields)
@@ -64,9 +74,9 @@ var (
 	errEmptyPage  = errors.New("an empty page that says there is another one")
 )
 
-// malformed is the error of a response that does not have what was requested.
+// malformed returns the error of a response that does not have what was requested.
 func malformed(endpoint, text string) error {
-	return &UnavailableError{Response: Response{Endpoint: endpoint}, Err: errors.New(text)}
+	return &transport.UnavailableError{Response: transport.Response{Endpoint: endpoint}, Err: errors.New(text)}
 }
 
 // checkRows refuses a list with an incomplete row, and an empty page that announces another one.
@@ -137,5 +147,20 @@ func decodeUsedFields[T any](raw []byte, into *T, fields []string) (fieldErrors,
 	return wrong, err
 }
 
-// present reports whether a field is there, or has a value that cannot be decoded: its row is left out later.
-func (e fieldErrors) present(value bool, name string) bool { return value || e[name] != nil }
+// isPresent reports whether a row has a field: hasValue says so, or the value cannot be decoded, then the row is
+// dropped later.
+func (e fieldErrors) isPresent(hasValue bool, name string) bool { return hasValue || e[name] != nil }
+
+// restPage is what a REST response says beside its rows.
+type restPage struct {
+	next bool // there is another page
+	last int  // the number of the last page; 0 when the response does not have it
+	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
+	hiddenRows string
+	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it
+	// then has no rows.
+	etag      string
+	unchanged bool
+	// invalid has the rows with a value that cannot be decoded, by index; their other fields are decoded.
+	invalid map[int]fieldErrors
+}

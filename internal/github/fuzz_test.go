@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // canned answers every request with the same body, as another server might.
@@ -36,13 +37,14 @@ func (c *canned) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // fuzzed reads everything there is from a server that answers so, and checks that what comes out can be recorded.
-func fuzzed(t *testing.T, api API, transport http.RoundTripper) {
+func fuzzed(t *testing.T, api API, roundTripper http.RoundTripper) {
 	t.Helper()
-	client, err := New(Settings{
-		HTTP: &http.Client{Transport: transport}, Endpoint: "https://api.github.example", API: api,
-		Retry: RetrySettings{MaxAttempts: 1}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
+	requests, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: roundTripper}, Endpoint: "https://api.github.example",
+		Retry: transport.RetrySettings{MaxAttempts: 1}, Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
 	})
 	require.NoError(t, err)
+	client := New(requests, Settings{API: api})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	pages := 0

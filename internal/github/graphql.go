@@ -4,47 +4,19 @@
 package github
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// graphqlError is an error in an answer
-// (https://spec.graphql.org/October2021/#sec-Errors).
-type graphqlError struct {
-	Message string `json:"message"`
-	Type    string `json:"type"`
-	Path    []any  `json:"path"`
-	// Extensions have the type in some of GitHub's answers.
-	Extensions struct {
-		Code string `json:"code"`
-	} `json:"extensions"`
-}
-
-func (e *graphqlError) kind() string {
-	if e.Type != "" {
-		return e.Type
-	}
-	return e.Extensions.Code
-}
-
-// under reports whether the error's path begins with a name.
-func (e *graphqlError) under(first string) bool { return len(e.Path) > 0 && e.Path[0] == first }
-
-// atField reports whether the error's path ends with a name.
-func (e *graphqlError) atField(last string) bool {
-	return len(e.Path) > 0 && e.Path[len(e.Path)-1] == last
-}
-
-// rateLimitData is in every query's answer; null where the server has no limits.
+// rateLimitData is the quota in the response of each query; nil where the server has no limits.
 type rateLimitData struct {
 	RateLimit *struct {
 		Cost      int       `json:"cost"`
@@ -57,12 +29,12 @@ type rateLimitData struct {
 	decodeErr error
 }
 
-// queryOptions says how a query is sent.
+// queryOptions are the options of a query when it fails, as in transport.CallOptions.
 type queryOptions struct {
-	// smaller says that the query can be made smaller: it is not repeated when it asked for too much.
-	smaller bool
-	// once says that the query is not repeated at all; split that several smaller ones follow when it fails.
-	once, split bool
+	// canShrink says that the caller has a smaller query: one that was too large is not retried.
+	canShrink bool
+	// noRetry says that the query is not retried at all; isSplit that several smaller ones follow when it fails.
+	noRetry, isSplit bool
 }
 
 // variables are the variables of a document, which encode themselves as JSON.
@@ -84,9 +56,9 @@ func runQuery[T any](ctx context.Context, c *Client, q queryOptions, v variables
 
 // runQueryWithCost is runQuery with the cost of the response in points. It leaves out of the document what the
 // server's schema lacks.
-func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v variables) (T, []graphqlError, int,
-	error,
-) {
+func runQueryWithCost[T any](
+	ctx context.Context, c *Client, q queryOptions, v variables,
+) (T, []graphqlError, int, error) {
 	doc := v.document()
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -94,17 +66,17 @@ func runQueryWithCost[T any](ctx context.Context, c *Client, q queryOptions, v v
 		return none, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
 	for {
-		known, err := c.schema.document(doc, c.settings.Now())
+		usable, err := c.schema.usableDocument(doc, c.transport.Now())
 		if err != nil {
 			var none T
 			return none, nil, 0, err
 		}
-		data, errs, cost, err := sendQuery[T](ctx, c, known, q, encoded)
+		data, errs, cost, err := sendQuery[T](ctx, c, usable, q, encoded)
 		lacking, ok := errors.AsType[*SchemaError](err)
 		if !ok {
 			return data, errs, cost, err
 		}
-		again, fresh := c.schema.recordRefusal(known, lacking, c.settings.Now())
+		again, fresh := c.schema.recordRefusal(usable, lacking, c.transport.Now())
 		if fresh {
 			c.settings.OnSchemaError(lacking)
 		}
@@ -123,46 +95,42 @@ func sendQuery[T any](
 	if err != nil {
 		return data, nil, 0, fmt.Errorf("%s: %w", doc.name, err)
 	}
-	var told rateLimitData
+	var limit rateLimitData
 	var errs []graphqlError
-	x := &exchange{call: call{
-		endpoint: doc.name, resource: budget.ResourceGraphQL, price: doc.price(encoded),
-		callOptions: callOptions{canShrink: q.smaller, noRetry: q.once, isSplit: q.split},
-		newRequest: func(ctx context.Context) (*http.Request, error) {
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.graphql.String(), bytes.NewReader(body))
-			if err == nil {
-				request.Header.Set("Content-Type", "application/json")
+	_, err = c.transport.Send(ctx, &transport.Call{
+		Endpoint: doc.name, Resource: budget.ResourceGraphQL, Price: doc.price(encoded), Body: body,
+		CallOptions: transport.CallOptions{CanShrink: q.canShrink, NoRetry: q.noRetry, IsSplit: q.isSplit},
+		Decode: func(r transport.Received) (info transport.BodyInfo, err error) {
+			var fresh T
+			limit = rateLimitData{}
+			errs, err = decodeGraphQL(r.Body, &fresh, &limit)
+			data = fresh
+			if err == nil && limit.decodeErr != nil {
+				c.transport.ReportInvalidValue(
+					fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, limit.decodeErr))
 			}
-			return request, err
+			return transport.BodyInfo{
+				Points: limit.cost(), Quota: limit.quota(),
+				IsRefused: err == nil && slices.ContainsFunc(errs, isWholeRefused),
+			}, err
 		},
-		points: told.cost,
-		quota:  told.quota,
-	}}
-	x.decode = func(_ http.Header, body []byte) (err error) {
-		var fresh T
-		told = rateLimitData{}
-		errs, err = decodeGraphQL(body, &fresh, &told)
-		data = fresh
-		if err == nil && told.decodeErr != nil {
-			c.settings.OnInvalidValue(fmt.Errorf("%s: the rate limit cannot be decoded: %w", doc.name, told.decodeErr))
-		}
-		x.isRefused = err == nil && slices.ContainsFunc(errs, isOfWhole)
-		return err
-	}
-	err = c.send(ctx, x)
-	return data, errs, told.cost(), err
+	})
+	return data, errs, limit.cost(), err
 }
 
-// mostCost bounds what is believed of a query's cost: the dearest that GitHub takes has half a million nodes.
-const mostCost = 10_000
+// maxCost bounds the reported cost of a query, in points: the largest query that GitHub accepts has half a million
+// nodes.
+const maxCost = 10_000
 
+// cost returns what the query cost, in points; 1 when the response does not have it.
 func (r *rateLimitData) cost() int {
 	if r.RateLimit == nil {
 		return 1
 	}
-	return min(max(0, r.RateLimit.Cost), mostCost)
+	return min(max(0, r.RateLimit.Cost), maxCost)
 }
 
+// quota returns the quota; zero when the response does not have it.
 func (r *rateLimitData) quota() budget.Quota {
 	if r.RateLimit == nil {
 		return budget.Quota{}
@@ -170,56 +138,59 @@ func (r *rateLimitData) quota() budget.Quota {
 	return budget.Quota{Remaining: r.RateLimit.Remaining, Limit: r.RateLimit.Limit, Reset: r.RateLimit.ResetAt}
 }
 
-// maxErrors bounds the errors of an answer: a page has at most some for each of its rows.
+// maxErrors bounds the errors of a response: a page has at most some for each of its rows.
 const maxErrors = 2000
 
-// decodeGraphQL decodes an answer. Limits and questions that are too large are errors of the whole answer; what else
-// is missing is left to the caller.
-func decodeGraphQL(body []byte, into any, told *rateLimitData) ([]graphqlError, error) {
-	var answer struct {
+// decodeGraphQL decodes the body of a response: its data into what into points to, its rate limit into limit. The error
+// is about the whole response, such as an exceeded limit; a missing part is in the errors that it returns.
+func decodeGraphQL(body []byte, into any, limit *rateLimitData) ([]graphqlError, error) {
+	var response struct {
 		Data   json.RawMessage `json:"data"`
 		Errors []graphqlError  `json:"errors"`
 	}
-	if err := decodeJSON(body, &answer); err != nil {
+	if err := checkListLength(body, maxErrors, maxDepth); err != nil {
 		return nil, err
 	}
-	if len(answer.Errors) > maxErrors {
-		return nil, fmt.Errorf("an answer with %d errors", len(answer.Errors))
+	if err := transport.DecodeJSON(body, &response); err != nil {
+		return nil, err
 	}
-	hasData := len(answer.Data) > 0 && string(answer.Data) != "null"
+	if err := checkListLength(response.Data, perPage, maxDepth); err != nil {
+		return nil, err
+	}
+	hasData := len(response.Data) > 0 && string(response.Data) != "null"
 	if hasData {
-		if err := json.Unmarshal(answer.Data, told); err != nil {
-			*told = rateLimitData{decodeErr: printableError(err)} // the headers count then
+		if err := json.Unmarshal(response.Data, limit); err != nil {
+			*limit = rateLimitData{decodeErr: printableError(err)} // the headers count then
 		}
 	}
-	if err := responseError(answer.Errors, hasData); err != nil {
-		if hasData && errors.Is(err, errTooLarge) {
-			_ = json.Unmarshal(answer.Data, into) // who cannot ask for less uses what there is
+	if err := responseError(response.Errors, hasData); err != nil {
+		if hasData && errors.Is(err, transport.ErrTooLarge) {
+			_ = json.Unmarshal(response.Data, into) // a caller without a smaller query uses what there is
 		}
-		return answer.Errors, err
+		return response.Errors, err
 	}
-	if err := json.Unmarshal(answer.Data, into); err != nil {
+	if err := json.Unmarshal(response.Data, into); err != nil {
 		return nil, fmt.Errorf("not the data that was expected: %w", err)
 	}
-	err := checkNulls(answer.Data, answer.Errors)
+	err := checkNulls(response.Data, response.Errors)
 	if err != nil {
-		*told = rateLimitData{} // its part about the limit may be missing
+		*limit = rateLimitData{} // its part about the limit may be missing
 	}
-	return answer.Errors, err
+	return response.Errors, err
 }
 
-// responseError is the error of an answer as a whole
+// responseError returns the error of a response as a whole; nil when only parts of it are missing
 // (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api).
 func responseError(errs []graphqlError, hasData bool) error {
 	for i := range errs {
 		e := &errs[i]
 		switch {
-		case e.kind() == "RATE_LIMITED" || e.kind() == "RATE_LIMIT":
-			return &limitMessage{message: e.Message, secondary: isSecondaryMessage(e.Message)}
-		case isSecondaryMessage(e.Message):
-			return &limitMessage{message: e.Message, secondary: true}
-		case e.kind() == "RESOURCE_LIMITS_EXCEEDED" || e.kind() == "MAX_NODE_LIMIT_EXCEEDED":
-			return fmt.Errorf("%w: %s", errTooLarge, printable(e.Message))
+		case e.code() == "RATE_LIMITED" || e.code() == "RATE_LIMIT":
+			return &transport.LimitMessage{Message: e.Message, Secondary: transport.IsSecondaryLimitMessage(e.Message)}
+		case transport.IsSecondaryLimitMessage(e.Message):
+			return &transport.LimitMessage{Message: e.Message, Secondary: true}
+		case e.code() == "RESOURCE_LIMITS_EXCEEDED" || e.code() == "MAX_NODE_LIMIT_EXCEEDED":
+			return fmt.Errorf("%w: %s", transport.ErrTooLarge, transport.Printable(e.Message))
 		}
 	}
 	if err := schemaRefusal(errs); err != nil && !hasData {
@@ -229,119 +200,18 @@ func responseError(errs []graphqlError, hasData bool) error {
 	case hasData:
 		return nil
 	case len(errs) == 0:
-		return errors.New("an answer with neither data nor errors")
+		return errors.New("a response with neither data nor errors")
 	case strings.Contains(errs[0].Message, "timeout") || strings.Contains(errs[0].Message, "Something went wrong"):
-		return fmt.Errorf("%w: %s", errTooLarge, printable(errs[0].Message))
-	case errs[0].refused():
-		return &refusedMessage{message: errs[0].Message}
+		return fmt.Errorf("%w: %s", transport.ErrTooLarge, transport.Printable(errs[0].Message))
+	case errs[0].isRefusal():
+		return &transport.RefusedMessage{Message: errs[0].Message}
 	default:
-		return errors.New(printable(errs[0].Message))
+		return errors.New(transport.Printable(errs[0].Message))
 	}
 }
 
-// refused reports whether the credential may not ask that.
-func (e *graphqlError) refused() bool {
-	return e.kind() == "FORBIDDEN" || e.kind() == "INSUFFICIENT_SCOPES"
-}
-
-// isOfWhole reports whether the error says that something that was asked for as a whole is not there, or not allowed.
-func isOfWhole(e graphqlError) bool {
-	return len(e.Path) == 1 && (e.kind() == "NOT_FOUND" || e.refused())
-}
-
-// partError returns the error of a missing part of a response.
-func partError(doc document, e *graphqlError) error {
-	answer := Response{Endpoint: doc.name, Status: http.StatusOK, Message: printable(e.Message)}
-	switch e.kind() {
-	case "NOT_FOUND":
-		return &NotFoundError{Response: answer}
-	case "FORBIDDEN", "INSUFFICIENT_SCOPES":
-		return &ForbiddenError{Response: answer, Legal: strings.Contains(e.Message, "access blocked")}
-	default:
-		return &UnavailableError{Response: answer}
-	}
-}
-
-// at reports whether the error is of the i-th of a list, or of something in it.
-func (e *graphqlError) at(list []string, i int) bool {
-	if len(e.Path) <= len(list) || e.Path[len(list)] != float64(i) {
-		return false
-	}
-	for k, name := range list {
-		if e.Path[k] != name {
-			return false
-		}
-	}
-	return true
-}
-
-// hasErrorAt reports whether an error is about the i-th item of a list, or about something in it.
-func hasErrorAt(errs []graphqlError, list []string, i int) bool {
-	return slices.ContainsFunc(errs, func(e graphqlError) bool { return e.at(list, i) })
-}
-
-// itemError returns the error of the i-th item of a list, or of something in it, that another request may return; nil
-// for none. An item that the credential may not read, or that is gone, has none.
-func itemError(doc document, errs []graphqlError, list []string, i int) error {
-	for k := range errs {
-		if !errs[k].at(list, i) {
-			continue
-		}
-		if err := partError(doc, &errs[k]); errors.As(err, new(*UnavailableError)) {
-			return err
-		}
-	}
-	return nil
-}
-
-// forbiddenAt returns the error of the i-th item of a list that exists and that the credential may not see; nil for
-// none.
-func forbiddenAt(doc document, errs []graphqlError, list []string, i int) error {
-	for k := range errs {
-		if !errs[k].at(list, i) {
-			continue
-		}
-		err := partError(doc, &errs[k])
-		if forbidden, ok := errors.AsType[*ForbiddenError](err); ok && !forbidden.Legal {
-			return err
-		}
-	}
-	return nil
-}
-
-// fieldUnavailable returns the error of what is null below a field although another request may return it: the null
-// would be taken for an event that did not happen. What the credential may not read, or is gone, is null and stays
-// so.
-func fieldUnavailable(doc document, errs []graphqlError, field string) error {
-	for i := range errs {
-		e := &errs[i]
-		if !slices.Contains(e.Path, any(field)) || e.atField("additions") || e.atField("deletions") {
-			continue // lines are asked for again, commit by commit
-		}
-		if err := partError(doc, e); errors.As(err, new(*UnavailableError)) {
-			return err
-		}
-	}
-	return nil
-}
-
-// missingDataError returns the error of a missing part: the first of errs, or one that names what is missing.
-func missingDataError(doc document, errs []graphqlError, what string) error {
-	if len(errs) > 0 {
-		return partError(doc, &errs[0])
-	}
-	return &UnavailableError{
-		Response: Response{Endpoint: doc.name, Status: http.StatusOK},
-		Err:      errors.New("no " + what),
-	}
-}
-
-// firstErrorUnder returns the first error whose path begins with a name, or nothing.
-func firstErrorUnder(errs []graphqlError, first string) []graphqlError {
-	for i := range errs {
-		if errs[i].under(first) {
-			return errs[i : i+1]
-		}
-	}
-	return nil
+// pageInfo is the position after a page of a connection (https://docs.github.com/graphql/reference/objects#pageinfo).
+type pageInfo struct {
+	HasNextPage bool   `json:"hasNextPage"`
+	EndCursor   string `json:"endCursor"`
 }

@@ -5,10 +5,11 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // readActivity reads streams of the Activity query. The first page of all of them is one request. They are read one by
@@ -21,7 +22,7 @@ func (r *reader) readActivity(ctx context.Context, sources []*streamSource) {
 		return
 	}
 	data, errs, err := r.requestFirstPage(ctx, sources)
-	if !isOne && (errors.As(err, new(*ForbiddenError)) || canSplit(err)) {
+	if !isOne && (errors.As(err, new(*transport.ForbiddenError)) || canSplit(err)) {
 		r.readApart(ctx, sources)
 		return
 	}
@@ -43,8 +44,8 @@ func (r *reader) readApart(ctx context.Context, sources []*streamSource) {
 
 // canSplit reports whether the parts of a query that failed may succeed: GitHub has responded, or run out of time.
 func canSplit(err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && (unavailable.isTooLarge || unavailable.Status != 0)
+	unavailable, ok := errors.AsType[*transport.UnavailableError](err)
+	return ok && (unavailable.TooLarge || unavailable.Status != 0)
 }
 
 // requestFirstPage returns the first page of streams: the prefetched one, or that of a request of its own.
@@ -54,42 +55,15 @@ func (r *reader) requestFirstPage(
 	if data, errs := r.request.prefetched.consume(); data != nil {
 		return data, errs, nil // found by its id
 	}
-	v := r.variables()
+	v := r.newActivityVariables()
 	for _, s := range sources {
 		s.activity.selectFirst(r.request, &v)
 	}
 	return r.requestActivity(ctx, &v)
 }
 
-// activityData is the data of the Activity query.
-type activityData struct {
-	ByID   *repositoryActivity `json:"byId"`
-	ByName *repositoryActivity `json:"byName"`
-}
-
-func (d *activityData) repository() *repositoryActivity {
-	if d.ByID != nil {
-		return d.ByID
-	}
-	return d.ByName
-}
-
-type repositoryActivity struct {
-	DatabaseID int64 `json:"databaseId"`
-	// HasPulls is the raw flag that pull requests are switched on; empty where the server's schema lacks it.
-	HasPulls json.RawMessage `json:"hasPullRequestsEnabled"`
-	Branch   *struct {
-		Target *commitTarget `json:"target"`
-	} `json:"defaultBranchRef"`
-	Object *commitTarget `json:"object"`
-	Pulls  *struct {
-		PageInfo pageInfo    `json:"pageInfo"`
-		Nodes    []*pullNode `json:"nodes"`
-	} `json:"pullRequests"`
-}
-
-// variables are those of the Activity query, with neither commits nor pull requests selected.
-func (r *reader) variables() activityVariables {
+// newActivityVariables returns the variables of the Activity query for the repository, with no stream selected.
+func (r *reader) newActivityVariables() activityVariables {
 	repo := &r.request.Repo
 	return activityVariables{
 		repositoryVariables: repositoryVariables{
@@ -99,26 +73,9 @@ func (r *reader) variables() activityVariables {
 			Lines: !r.request.SkipLines && !r.linesApart, CommitsFirst: commitsPageSize,
 			Since: r.request.commitsSince(), Until: r.request.commitsUntil(),
 		},
-		pullVariables: pullVariables{PullsFirst: pullsPageSize},
+		pullVariables:  pullVariables{PullsFirst: pullsPageSize},
+		issueVariables: issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
 	}
-}
-
-// activityVariables are the variables of the Activity query.
-type activityVariables struct {
-	repositoryVariables
-	commitVariables
-	pullVariables
-}
-
-func (*activityVariables) document() document { return activityQuery }
-
-// repositoryVariables select the repository, by its id or by its name.
-type repositoryVariables struct {
-	ID     string `json:"id"`
-	Owner  string `json:"owner"`
-	Name   string `json:"name"`
-	ByID   bool   `json:"byId"`
-	ByName bool   `json:"byName"`
 }
 
 // requestActivity requests a page, and commits without their lines where those with lines fail at every page size.
@@ -126,14 +83,14 @@ func (r *reader) requestActivity(
 	ctx context.Context, full *activityVariables,
 ) (*repositoryActivity, []graphqlError, error) {
 	data, errs, err := r.requestActivityPage(ctx, full)
-	if !canSplit(err) || !full.selectsCommits() || full.Pulls || !full.Lines {
+	if !canSplit(err) || !full.selectsCommits() || full.selectsOthers() || !full.Lines {
 		return data, errs, err
 	}
 	full.Lines = false
 	data, errs, err = r.requestActivityPage(ctx, full)
 	if err == nil {
 		r.linesApart = true
-		r.client.state.repos.setLinesApart(r.request.Repo.ID, r.client.settings.Now())
+		r.client.state.repos.setLinesApart(r.request.Repo.ID, r.client.transport.Now())
 	}
 	return data, errs, err
 }
@@ -149,9 +106,9 @@ func (r *reader) requestActivityPage(
 	if r.request.Minimal {
 		size = sizes.smallest()
 	}
-	q := queryOptions{split: full.selectsCommits() && (full.Pulls || full.Lines)}
+	q := queryOptions{isSplit: full.selectsCommits() && (full.selectsOthers() || full.Lines)}
 	for {
-		q.smaller = size > sizes.smallest()
+		q.canShrink = size > sizes.smallest()
 		data, errs, err := runQuery[activityData](ctx, r.client, q, full.withPageSize(size))
 		if next, ok := sizes.next(size, err); ok {
 			size, shrank = next, true
@@ -159,11 +116,11 @@ func (r *reader) requestActivityPage(
 		}
 		if err != nil {
 			// Its parts follow in small pages.
-			r.request.Minimal = r.request.Minimal || errors.As(err, new(*UnavailableError))
+			r.request.Minimal = r.request.Minimal || errors.As(err, new(*transport.UnavailableError))
 			return nil, nil, err
 		}
 		memory.recordSuccess(repo, sizes, size, shrank)
-		r.request.Minimal = false // it is answered again
+		r.request.Minimal = false // GitHub responds again
 		if data.repository() == nil {
 			return nil, nil, missingDataError(activityQuery, repositoryErrors(errs), "repository")
 		}
@@ -173,7 +130,9 @@ func (r *reader) requestActivityPage(
 
 // notInActivity is the error of something that a response to the Activity query shows to be missing.
 func notInActivity(message string) error {
-	return &NotFoundError{Response{Endpoint: activityQuery.name, Status: http.StatusOK, Message: message}}
+	return &transport.NotFoundError{Response: transport.Response{
+		Endpoint: activityQuery.name, Status: http.StatusOK, Message: message,
+	}}
 }
 
 // checkIdentity refuses the data of another repository, which has taken over the name that was requested.
@@ -184,14 +143,7 @@ func (r *reader) checkIdentity(data *repositoryActivity) error {
 	return notInActivity("the name is another repository's")
 }
 
-// withPageSize returns the variables with the page sizes reduced to a percentage.
-func (v *activityVariables) withPageSize(percent int) *activityVariables {
-	sized := *v
-	sized.CommitsFirst = v.CommitsFirst * percent / 100
-	sized.PullsFirst = max(minPullsPageSize, v.PullsFirst*percent/100)
-	return &sized
-}
-
+// repositoryErrors returns the first error of the repository itself or of something in it; nothing for none.
 func repositoryErrors(errs []graphqlError) []graphqlError {
 	if list := firstErrorUnder(errs, "byId"); list != nil {
 		return list

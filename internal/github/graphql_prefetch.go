@@ -7,47 +7,24 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
-	// maxGroupSize bounds the repositories of one query.
-	maxGroupSize = 10
-	// groupCommitsPageSize and groupPullsPageSize are the rows of each repository: what happens between two passes. A
-	// repository with more is read on alone.
-	groupCommitsPageSize = 10
-	groupPullsPageSize   = 10
+	// groupPageSize is the number of rows of each stream of a repository: what happens between two passes. A repository
+	// with more is read on alone.
+	groupPageSize = 10
 	// groupMaxAge is how far back a reading in a group may begin, unless signals show that nothing happened.
 	groupMaxAge = time.Hour
 	// prefetchConcurrency bounds the queries in flight.
 	prefetchConcurrency = 4
 )
-
-// newGroupSize returns the adaptive number of repositories in one query of Prefetch.
-func newGroupSize() *pageSize { return newPageSize(maxGroupSize, 5, 2) }
-
-// prefetchedPage is the first page of a reading, from a query for several repositories.
-type prefetchedPage struct {
-	data *repositoryActivity
-	errs []graphqlError
-}
-
-// consume returns the page once, and releases its memory: requests live longer.
-func (p *prefetchedPage) consume() (*repositoryActivity, []graphqlError) {
-	if p == nil {
-		return nil, nil
-	}
-	data, errs := p.data, p.errs
-	*p = prefetchedPage{}
-	return data, errs
-}
 
 // Prefetch requests the first pages of several readings in common queries, where those cost less than single ones. It
 // never fails: Read requests what is missing.
@@ -72,13 +49,13 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 
 // fitsGroup reports whether a short first page probably has everything.
 func (c *Client) fitsGroup(r *ReadRequest) bool {
-	if r.Minimal || c.state.repos.areLinesApart(r.Repo.ID, c.settings.Now()) {
+	if r.Minimal || c.state.repos.areLinesApart(r.Repo.ID, c.transport.Now()) {
 		return false // the others of the query would wait for it
 	}
 	if r.Repo.NodeID == "" || r.AtCommit != "" {
 		return false
 	}
-	from, hasStream := c.settings.Now().Add(-groupMaxAge), false
+	from, hasStream := c.transport.Now().Add(-groupMaxAge), false
 	for _, source := range streamSources {
 		s := source.stream
 		if source.activity == nil || !r.Streams.Has(s) {
@@ -112,7 +89,7 @@ func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size
 // smaller.
 func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
 	v := newGroupVariables(several)
-	found, errs, cost, err := runQueryWithCost[map[string]json.RawMessage](ctx, c, queryOptions{once: true}, v)
+	found, errs, cost, err := runQueryWithCost[map[string]json.RawMessage](ctx, c, queryOptions{noRetry: true}, v)
 	switch {
 	case err != nil:
 		return err
@@ -127,26 +104,35 @@ func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size 
 	return nil
 }
 
-// groupVariables are the variables of the Activities query, which has some of its own for each repository.
+// groupVariables are the variables of the Activities query, which has some for each repository.
 type groupVariables struct {
-	lines        bool
+	shared       groupPageSizes
 	repositories []memberVariables
 }
 
-// memberVariables are those of one repository of a group.
-type memberVariables struct {
-	id             string
-	commits, pulls bool
-	since          *string
+// groupPageSizes are the variables that all repositories of a group have in common.
+type groupPageSizes struct {
+	Lines        bool `json:"lines"`
+	CommitsFirst int  `json:"commitsFirst"`
+	PullsFirst   int  `json:"pullsFirst"`
+	IssuesFirst  int  `json:"issuesFirst"`
 }
 
+// newGroupVariables returns the variables that select the first pages of several readings. Those have the same
+// SkipLines.
 func newGroupVariables(several []*ReadRequest) groupVariables {
-	v := groupVariables{lines: !several[0].SkipLines}
+	v := groupVariables{shared: groupPageSizes{
+		Lines:        !several[0].SkipLines,
+		CommitsFirst: groupPageSize, PullsFirst: groupPageSize, IssuesFirst: groupPageSize,
+	}}
 	for _, r := range several {
-		v.repositories = append(v.repositories, memberVariables{
-			id: r.Repo.NodeID, since: r.commitsSince(),
-			commits: r.Streams.Has(activity.StreamCommits), pulls: r.Streams.Has(activity.StreamPulls),
-		})
+		member := memberVariables{ID: r.Repo.NodeID}
+		for _, s := range streamSources {
+			if s.activity != nil && r.Streams.Has(s.stream) {
+				s.activity.selectMember(r, &member)
+			}
+		}
+		v.repositories = append(v.repositories, member)
 	}
 	return v
 }
@@ -155,22 +141,32 @@ func (v groupVariables) document() document { return activitiesQuery[len(v.repos
 
 // MarshalJSON implements json.Marshaler: the variables of a repository have its index in their names.
 func (v groupVariables) MarshalJSON() ([]byte, error) {
-	object := fmt.Appendf(nil, `{"lines":%t,"commitsFirst":%d,"pullsFirst":%d`,
-		v.lines, groupCommitsPageSize, groupPullsPageSize)
-	for i := range v.repositories {
-		r := &v.repositories[i]
-		id, err := json.Marshal(r.id)
-		if err != nil {
-			return nil, err
-		}
-		since, err := json.Marshal(r.since)
-		if err != nil {
-			return nil, err
-		}
-		object = fmt.Appendf(object, `,"id%d":%s,"since%d":%s,"commits%d":%t,"pulls%d":%t`,
-			i, id, i, since, i, r.commits, i, r.pulls)
+	object := make(map[string]json.RawMessage)
+	if err := addFields(object, v.shared, ""); err != nil {
+		return nil, err
 	}
-	return append(object, '}'), nil
+	for i := range v.repositories {
+		if err := addFields(object, v.repositories[i], strconv.Itoa(i)); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(object)
+}
+
+// addFields adds the encoded fields of a structure to an object, with a suffix to their names.
+func addFields[T any](object map[string]json.RawMessage, structure T, suffix string) error {
+	encoded, err := json.Marshal(structure)
+	if err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &fields); err != nil {
+		return err
+	}
+	for name, value := range fields {
+		object[name+suffix] = value
+	}
+	return nil
 }
 
 // groupPage returns the part of the data that is about one repository; nil when it is missing, when an error may be
@@ -181,10 +177,10 @@ func groupPage(found map[string]json.RawMessage, errs []graphqlError, name strin
 		if len(errs[i].Path) == 0 {
 			return nil
 		}
-		if !errs[i].under(name) {
+		if !errs[i].isUnder(name) {
 			continue
 		}
-		if _, ok := errors.AsType[*UnavailableError](partError(activitiesQuery[1], &errs[i])); ok {
+		if _, ok := errors.AsType[*transport.UnavailableError](partError(activitiesQuery[1], &errs[i])); ok {
 			return nil
 		}
 		page.errs = append(page.errs, errs[i])

@@ -4,7 +4,6 @@
 package github_test
 
 import (
-	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestCredentialExpires: a response has the expiry of the token. What is no time is counted, and of an App's token
@@ -51,7 +51,7 @@ func TestCredentialExpires(t *testing.T) {
 	t.Run("as GitHub tells it", func(t *testing.T) {
 		t.Parallel()
 		eachAPI(t, func(t *testing.T, api github.API) {
-			b := newBench(t, api, dataset("one"), func(s *githubtest.Settings, _ *github.Settings) {
+			b := newBench(t, api, dataset("one"), func(s *githubtest.Settings, _ *transport.Settings) {
 				s.Credentials = []githubtest.Credential{{
 					Token: githubtest.DefaultToken, Login: "l",
 					Expires: noon.Add(time.Hour),
@@ -62,7 +62,7 @@ func TestCredentialExpires(t *testing.T) {
 			require.Equal(t, noon.Add(time.Hour), b.seen[0].CredentialExpires)
 			b.advance(time.Hour)
 			_, err = b.discover()
-			require.True(t, is[*github.CredentialError](err), "%v", err)
+			require.True(t, is[*transport.CredentialError](err), "%v", err)
 		})
 	})
 	t.Run("of an App", func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestMissingPermissions(t *testing.T) {
 			})
 			_, outcome := b.read(since(repo, ago(time.Hour), activity.StreamComments))
 			failed := outcome.Failed[activity.StreamComments]
-			refused, ok := failed.(*github.ForbiddenError) //nolint:errorlint // as it is
+			refused, ok := failed.(*transport.ForbiddenError) //nolint:errorlint // as it is
 			require.True(t, ok, "%v", outcome.Failed)
 			got, _ := refused.LacksPermission("issues")
 			require.Equal(t, test.want, got)
@@ -166,10 +166,10 @@ func TestClientID(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		key, pemKey := privateKey(t)
 		for given, accepted := range map[string]bool{id: true, "Iv23liOfAnother": false} {
-			b := appBench(t, api, func(s *githubtest.Settings, g *github.Settings) {
+			b := appBench(t, api, func(s *githubtest.Settings, g *transport.Settings) {
 				s.Apps[0].PublicKey, s.Apps[0].ClientID = &key.PublicKey, id
 				var err error
-				g.Credential, err = github.AppCredential(github.AppSettings{
+				g.Credential, err = transport.AppCredential(transport.AppSettings{
 					ClientID: given, Org: org,
 					PrivateKey: fixed(pemKey),
 				})
@@ -177,44 +177,7 @@ func TestClientID(t *testing.T) {
 			})
 			_, err := b.discover()
 			require.Equal(t, accepted, err == nil, "%v", err)
-			require.Equal(t, !accepted, is[*github.CredentialError](err), "%v", err)
+			require.Equal(t, !accepted, is[*transport.CredentialError](err), "%v", err)
 		}
 	})
-}
-
-// TestKeysWithoutLineBreaks are refused with what is wrong with them, and none of them is shown.
-func TestKeysWithoutLineBreaks(t *testing.T) {
-	t.Parallel()
-	_, pemKey := privateKey(t)
-	for name, test := range map[string]struct {
-		key  []byte
-		want string
-	}{
-		"escaped": {
-			bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`)),
-			`the two characters \n where line breaks belong`,
-		},
-		"escaped and quoted": {
-			[]byte(`"` + string(bytes.ReplaceAll(pemKey, []byte("\n"), []byte(`\n`))) + "\"\n"),
-			`the two characters \n`,
-		},
-		"one line": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte(" ")), "is on one line"},
-		"another": {
-			[]byte("-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----"),
-			"no RSA key in PEM form",
-		},
-		"windows": {bytes.ReplaceAll(pemKey, []byte("\n"), []byte("\r\n")), ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := github.AppCredential(github.AppSettings{AppID: 1, PrivateKey: fixed(test.key)})
-			if test.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorContains(t, err, test.want)
-			require.Less(t, len(err.Error()), 250)
-			require.NotContains(t, err.Error(), string(test.key[len(test.key)/2:len(test.key)/2+20]))
-		})
-	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestHostileAnswers are cut off, named and harmless: they cost a bounded amount of memory, and the next valid response
@@ -52,7 +53,7 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := dataset("one")
 			b := newBench(t, github.APIGraphQL, data, func(_ *githubtest.Settings,
-				g *github.Settings,
+				g *transport.Settings,
 			) {
 				g.Retry.MaxAttempts = 1
 				g.Timeout = time.Minute
@@ -69,7 +70,7 @@ func TestHostileAnswers(t *testing.T) {
 			err := outcome.Failed[activity.StreamComments]
 			require.Equal(t, test.failed, err != nil, "%v", err)
 			if err != nil {
-				require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+				require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 				require.Less(t, len(err.Error()), 1000)
 			}
 			if test.invalid {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // raw is JSON that Go's encoder would not write.
@@ -218,9 +219,9 @@ func TestHostileBodies(t *testing.T) {
 			} {
 				t.Run(fmt.Sprint(name, ", ", api, ", ", work), func(t *testing.T) {
 					requests := 0
-					client, err := github.New(github.Settings{
-						Endpoint: "https://api.github.example", API: api,
-						Credential: github.TokenCredential("ghp_secret"),
+					sender, err := transport.New(transport.Settings{
+						Endpoint:   "https://api.github.example",
+						Credential: transport.TokenCredential("ghp_secret"),
 						HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 							requests++
 							header := http.Header{
@@ -234,6 +235,7 @@ func TestHostileBodies(t *testing.T) {
 						})},
 					})
 					require.NoError(t, err)
+					client := github.New(sender, github.Settings{API: api})
 					var before, after runtime.MemStats
 					runtime.ReadMemStats(&before)
 					got := do(t, client)

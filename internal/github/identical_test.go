@@ -32,8 +32,7 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 	whole.now = end
 	want := make(map[string]map[activity.Key]activity.Event)
 	for _, repo := range data.Repos {
-		request := since(whole.repo(repo.Name), from, activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments)
+		request := since(whole.repo(repo.Name), from, everyStream...)
 		want[repo.Name] = inWindow(whole.all(request), from)
 	}
 	eachAPI(t, func(t *testing.T, api github.API) {
@@ -45,8 +44,7 @@ func TestReadingStepByStepIsReadingAtOnce(t *testing.T) {
 			head, watermark := "", from
 			for _, step := range steps {
 				b.server.HideAfter(step)
-				request := since(b.repo(repo.Name), watermark, activity.StreamCommits, activity.StreamPulls,
-					activity.StreamComments)
+				request := since(b.repo(repo.Name), watermark, everyStream...)
 				request.ReadHead = head
 				// Where a history was rewritten the walk ends at the horizon, and the lines of what is older are not
 				// asked for.
@@ -96,8 +94,7 @@ func TestBothAPIsReadTheSameOfEveryTrap(t *testing.T) {
 	data.DeleteUser("gone")
 	read := func(api github.API, seenHead string) map[activity.Key]activity.Event {
 		b := newBench(t, api, data)
-		request := since(b.repo("one"), ago(1000*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments)
+		request := since(b.repo("one"), ago(1000*time.Hour), everyStream...)
 		request.ReadHead = seenHead
 		return inWindow(b.all(request), time.Time{})
 	}

@@ -10,11 +10,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-)
 
-// A value that cannot be decoded, such as a time in a year of five digits, must not lose the values beside it:
-// everyone with push access can put one on GitHub. So rows are decoded field by field where they cannot be decoded as
-// a whole. A value that is no object, or no JSON, stays an error.
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+)
 
 // fieldErrors are the fields of a row that could not be decoded, by their names in JSON.
 type fieldErrors map[string]error
@@ -51,6 +49,9 @@ var errNoRow = errors.New("a row that is not an object")
 
 // decodeRow decodes an object into the struct that into points to. A field that cannot be decoded stays zero and is
 // in the result. The error is that of a value that is no object.
+//
+// A value that cannot be decoded, such as a time in a year of five digits, must not lose the values beside it: everyone
+// with push access can put one on GitHub. So a row is decoded field by field where it cannot be decoded as a whole.
 func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	strict := json.Unmarshal(raw, into)
 	if strict == nil {
@@ -70,6 +71,7 @@ func decodeRow(raw []byte, into any) (fieldErrors, error) {
 	return invalid, nil
 }
 
+// decodeFields decodes fields into a struct, and adds those that cannot be decoded to invalid.
 func decodeFields(fields map[string]json.RawMessage, value reflect.Value, invalid fieldErrors) {
 	for i := range value.NumField() {
 		field := value.Type().Field(i)
@@ -88,9 +90,9 @@ func decodeFields(fields map[string]json.RawMessage, value reflect.Value, invali
 }
 
 // printableError returns an error with a text for logs: it quotes the value that could not be decoded.
-func printableError(err error) error { return errors.New(printable(err.Error())) }
+func printableError(err error) error { return errors.New(transport.Printable(err.Error())) }
 
 // reportInvalidRow reports a row that is dropped, or a part of one.
 func (c *Client) reportInvalidRow(endpoint string, wrong fieldErrors) {
-	c.settings.OnInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.firstError()))
+	c.transport.ReportInvalidValue(fmt.Errorf("%s: a value that cannot be decoded: %w", endpoint, wrong.firstError()))
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // limitOf is the limit in an error.
-func limitOf(t *testing.T, err error) *github.LimitError {
+func limitOf(t *testing.T, err error) *transport.LimitError {
 	t.Helper()
-	limit, ok := errors.AsType[*github.LimitError](err)
+	limit, ok := errors.AsType[*transport.LimitError](err)
 	require.True(t, ok, "%T: %v", err, err)
 	return limit
 }
@@ -78,7 +79,7 @@ func TestTheLongestWaitCounts(t *testing.T) {
 				b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.SecondaryLimit(403, wait)})
 			}
 			for _, err := range groupVariables(b, 8) {
-				require.True(t, is[*github.LimitError](err))
+				require.True(t, is[*transport.LimitError](err))
 			}
 			b.server.ClearFaults()
 			b.server.ResetRequests()
@@ -95,7 +96,7 @@ func TestAGoodAnswerDoesNotEndALimit(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for _, floor := range []int{0, 200} {
 			b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings,
-				g *github.Settings,
+				g *transport.Settings,
 			) {
 				g.RateLimit.MinRemaining = floor
 			})
@@ -224,7 +225,7 @@ func TestFormsOfALimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, test.api, dataset("one"), func(s *githubtest.Settings,
-				_ *github.Settings,
+				_ *transport.Settings,
 			) {
 				s.NoRateLimits = true
 			})
@@ -256,8 +257,7 @@ func TestNothingLeavesOfAReading(t *testing.T) {
 		repo := b.repo("one")
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 90*time.Second)})
 		b.server.ResetRequests()
-		_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments))
+		_, outcome := b.read(since(repo, ago(24*time.Hour), everyStream...))
 		require.Len(t, outcome.Failed, activity.NumStreams)
 		for _, err := range outcome.Failed {
 			require.Equal(t, noon.Add(90*time.Second), limitOf(t, err).RetryAt)
@@ -270,7 +270,7 @@ func TestNothingLeavesOfAReading(t *testing.T) {
 func TestARealLimitIsNeverPassed(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, many(120), func(s *githubtest.Settings, g *github.Settings) {
+		b := newBench(t, api, many(120), func(s *githubtest.Settings, g *transport.Settings) {
 			s.EnforceLimits, s.Limits = true, githubtest.Limits{Core: 30, GraphQL: 30}
 			g.RateLimit.MinRemaining = 6
 		})
@@ -322,7 +322,7 @@ func TestAnAbsurdQuotaTellsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, github.APIREST, dataset("one"), func(s *githubtest.Settings, g *github.Settings) {
+			b := newBench(t, github.APIREST, dataset("one"), func(s *githubtest.Settings, g *transport.Settings) {
 				s.NoRateLimits, g.RateLimit.MinRemaining = true, 200
 			})
 			b.server.InjectFault(githubtest.Fault{Times: 1, Effect: githubtest.StatusBody(200, header, `[]`)})
@@ -330,7 +330,7 @@ func TestAnAbsurdQuotaTellsNothing(t *testing.T) {
 				_, err := b.discover()
 				require.NoError(t, err)
 			}
-			require.Zero(t, b.seen[0].Reset.Year()-time.Time{}.Year(), "nor is it shown")
+			require.Zero(t, b.seen[0].Quota.Reset.Year()-time.Time{}.Year(), "nor is it shown")
 		})
 	}
 }
@@ -342,8 +342,8 @@ func TestAnAbsurdDateTellsNoSkew(t *testing.T) {
 		"Thu, 01 Jan 1970 00:00:10 GMT", "Fri, 31 Dec 9999 23:59:59 GMT",
 		"Mon, 01 Jan 0001 00:00:00 GMT", "yesterday", "",
 	} {
-		client, err := github.New(github.Settings{
-			Endpoint: "https://api.github.example", API: github.APIREST, Now: func() time.Time { return noon },
+		requests, err := transport.New(transport.Settings{
+			Endpoint: "https://api.github.example", Now: func() time.Time { return noon },
 			HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 				return &http.Response{
 					StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Date": {date}},
@@ -352,8 +352,9 @@ func TestAnAbsurdDateTellsNoSkew(t *testing.T) {
 			})},
 		})
 		require.NoError(t, err)
+		client := github.New(requests, github.Settings{API: github.APIREST})
 		require.Error(t, client.Discover(t.Context(), org, pages))
-		require.Zero(t, client.Skew(), date)
+		require.Zero(t, requests.Skew(), date)
 	}
 }
 
@@ -400,7 +401,7 @@ func TestFloorOfManyTogether(t *testing.T) {
 	for i := range names {
 		names[i] = "repo-" + strconv.Itoa(i)
 	}
-	b := newBench(t, github.APIGraphQL, dataset(names...), func(_ *githubtest.Settings, g *github.Settings) {
+	b := newBench(t, github.APIGraphQL, dataset(names...), func(_ *githubtest.Settings, g *transport.Settings) {
 		g.RateLimit.MinRemaining, g.RateLimit.MaxConcurrentRequests = 200, 50
 	})
 	b.server.SetUsed("default", githubtest.ResourceGraphQL, 5000-250)
@@ -419,8 +420,8 @@ func TestFloorOfManyTogether(t *testing.T) {
 		}
 	}
 	for _, o := range b.seen {
-		if !o.Reset.IsZero() {
-			require.GreaterOrEqual(t, o.Remaining, 200-lost)
+		if !o.Quota.Reset.IsZero() {
+			require.GreaterOrEqual(t, o.Quota.Remaining, 200-lost)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // linesGroupSize is the number of commits whose lines are requested before they are emitted, which is what an error
@@ -74,8 +75,8 @@ func (c *Client) ReadCommitLines(
 		read = s.readREST
 	}
 	s.reader.forWeeklyLines = true
-	err := read(withScope(ctx, scope{
-		repo: req.Repo.ID, patience: c.newPatience(partPatience, false), priority: req.Priority,
+	err := read(transport.WithScope(ctx, transport.Scope{
+		RepoID: req.Repo.ID, Patience: c.transport.NewPatience(activityPatience, false), Priority: req.Priority,
 	}))
 	s.reader.recordMissedLines()
 	return s.result, err
@@ -100,10 +101,11 @@ type commitRow struct {
 	skip bool
 }
 
+// newRow returns a row of the listing. A commit without a valid name is reported, and its lines are not requested.
 func (s *lineReader) newRow(n *commitNode, author activity.Actor) commitRow {
 	id, err := activity.CommitID(n.OID)
 	if err != nil {
-		s.reader.client.settings.OnInvalidValue(err)
+		s.reader.client.transport.ReportInvalidValue(err)
 	}
 	return commitRow{n, s.reader.newEvent(activity.KindCommit, id, author, n.CommittedDate), err != nil || n.isMerge()}
 }
@@ -129,7 +131,7 @@ func (s *lineReader) handlePage(ctx context.Context, rows []commitRow, first int
 			n, _ = nextGroup(rows, granted)
 		}
 		if n == 0 {
-			return false, nil // there is more, and no more may be asked
+			return false, nil // there is more, and no more may be requested
 		}
 		if err := s.readGroup(ctx, rows[:n]); err != nil || granted < requested {
 			return false, err
@@ -140,6 +142,7 @@ func (s *lineReader) handlePage(ctx context.Context, rows []commitRow, first int
 	return next && s.result.Requested < s.maxCommits, nil
 }
 
+// groupSize returns how many commits are requested before they are emitted.
 func (s *lineReader) groupSize() int {
 	if s.reader.client.settings.API == APIREST {
 		return detailConcurrency
@@ -212,6 +215,7 @@ func (s *lineReader) fillLines(ctx context.Context, rows []commitRow) error {
 	return group.Wait()
 }
 
+// readREST reads the window with REST: its listing, and a request for each commit.
 func (s *lineReader) readREST(ctx context.Context) error {
 	if s.result.Head == "" {
 		head, err := s.reader.requestHead(ctx, s.hasCommits)
@@ -234,12 +238,13 @@ func (s *lineReader) readREST(ctx context.Context) error {
 	return errEndless(commitsEndpoint)
 }
 
+// restRows converts a page. A row that cannot be decoded keeps its position.
 func (s *lineReader) restRows(rows []*gogithub.RepositoryCommit, invalid map[int]fieldErrors) []commitRow {
 	list := make([]commitRow, 0, len(rows))
 	for i, row := range rows {
 		if invalid[i] != nil {
 			s.reader.client.reportInvalidRow(commitsEndpoint, invalid[i])
-			list = append(list, commitRow{node: &commitNode{}, skip: true}) // it has a place
+			list = append(list, commitRow{node: &commitNode{}, skip: true}) // it keeps its position
 			continue
 		}
 		n := &commitNode{OID: row.GetSHA(), CommittedDate: row.GetCommit().GetCommitter().GetDate().Time}
@@ -249,8 +254,9 @@ func (s *lineReader) restRows(rows []*gogithub.RepositoryCommit, invalid map[int
 	return list
 }
 
+// readGraphQL reads the window with GraphQL: its listing, and a request for the lines of each group.
 func (s *lineReader) readGraphQL(ctx context.Context) error {
-	v := s.reader.variables()
+	v := s.reader.newActivityVariables()
 	s.selectHead(&v)
 	first := 0
 	for range maxPages {
@@ -293,7 +299,7 @@ func (s *lineReader) selectHead(v *activityVariables) {
 
 // handleNoCommits handles a listing without a commit.
 func (s *lineReader) handleNoCommits(errs []graphqlError) error {
-	if e := errorAt(errs, "defaultBranchRef", "target", "object"); e != nil {
+	if e := errorAtField(errs, "defaultBranchRef", "target", "object"); e != nil {
 		return partError(activityQuery, e)
 	}
 	if s.result.Head != "" || s.hasCommits {
@@ -303,6 +309,7 @@ func (s *lineReader) handleNoCommits(errs []graphqlError) error {
 	return nil
 }
 
+// graphqlRows converts a page. A row that cannot be decoded keeps its position.
 func (s *lineReader) graphqlRows(nodes []*commitNode) []commitRow {
 	list := make([]commitRow, 0, len(nodes))
 	for _, n := range nodes {

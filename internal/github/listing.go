@@ -8,29 +8,14 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// newListingPageSize returns the page sizes of listings, and of lookups by node id.
-func newListingPageSize() *pageSize { return newPageSize(100, 50, 25, 10, 5) }
-
-// position is the place of a repository in a listing, which is in the order of creation.
-type position struct {
-	created time.Time
-	id      int64
-}
-
-func (p position) before(q position) bool {
-	if p.created.Equal(q.created) {
-		return p.id < q.id
-	}
-	return p.created.Before(q.created)
-}
-
+// position returns the position of a repository in the listing; false when the node does not have it.
 func (n *repositoryNode) position() (position, bool) {
 	if n == nil || n.DatabaseID <= 0 || n.CreatedAt.IsZero() {
 		return position{}, false
@@ -38,50 +23,21 @@ func (n *repositoryNode) position() (position, bool) {
 	return position{n.CreatedAt, n.DatabaseID}, true
 }
 
-// pageCursor is the start of a page: a cursor, which is a value and not an index, and the repository before it.
-type pageCursor struct {
-	cursor string
-	after  position
-}
-
-// cursorCache has the starts of the pages of the last discovery of each organization. Its zero value is ready; it is
-// safe for concurrent use.
-type cursorCache struct {
-	mu    sync.Mutex
-	byOrg map[string][]pageCursor
-}
-
-func (s *cursorCache) get(org string) []pageCursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byOrg[org]
-}
-
-// set replaces the cursors of an organization; nil removes them.
-func (s *cursorCache) set(org string, list []pageCursor) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byOrg == nil {
-		s.byOrg = make(map[string][]pageCursor)
-	}
-	s.byOrg[org] = slices.Clip(list)
-}
-
 // discoverGraphQL reads the listing in segments, several at once: each from the start of a page of the last discovery
 // to the next start. New repositories come last, and what appears or vanishes in a segment moves no row of another,
 // because a cursor is a value. The first discovery, and one whose cursors have become invalid, reads from the start
 // to the end. A page of 100 costs 2 points.
 func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]activity.Repository) error) error {
-	l := &listing{client: c, org: org, page: page}
+	l := &listing{client: c, org: org, onPage: page}
 	cached := c.state.cursors.get(org)
 	cursors, err := l.read(ctx, cached)
 	if cached != nil && errors.Is(err, errStaleCursor) {
-		l, cached = &listing{client: c, org: org, page: page}, nil
+		l, cached = &listing{client: c, org: org, onPage: page}, nil
 		cursors, err = l.read(ctx, cached)
 	}
 	switch {
-	case errors.As(err, new(*LimitError)) || ctx.Err() != nil:
-		return err // that is not the ranges' fault
+	case errors.As(err, new(*transport.LimitError)) || ctx.Err() != nil:
+		return err // the cursors may still be valid
 	case err != nil || (cached != nil && l.pages > l.neededPages()):
 		cursors = nil
 	}
@@ -96,11 +52,10 @@ func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]ac
 type listing struct {
 	client *Client
 	org    string
-	page   func([]activity.Repository) error
+	onPage func([]activity.Repository) error
 
 	mu sync.Mutex
-	// pages is the number of pages that were read, nodes that of the repositories in them, without those of other
-	// segments.
+	// pages is the number of pages that were read; nodes that of the repositories in them, each in its own segment.
 	pages, nodes int
 	// incomplete counts the repositories that GitHub did not return.
 	incomplete IncompleteError
@@ -117,10 +72,11 @@ func (l *listing) neededPages() int {
 type segment struct {
 	start     pageCursor // zero for the beginning
 	end       position
-	isBounded bool         // at upTo
+	isBounded bool         // at end
 	cursors   []pageCursor // where its pages began
 }
 
+// segmentsBetween returns the segments between cached cursors: one more than there are cursors.
 func segmentsBetween(cached []pageCursor) []segment {
 	parts := make([]segment, len(cached)+1)
 	for i, at := range cached {
@@ -181,6 +137,7 @@ func (l *listing) readSegment(ctx context.Context, s *segment) error {
 	}
 }
 
+// lastNode returns the last repository of a page; nil for an empty one.
 func lastNode(nodes []*repositoryNode) *repositoryNode {
 	if len(nodes) == 0 {
 		return nil
@@ -191,8 +148,9 @@ func lastNode(nodes []*repositoryNode) *repositoryNode {
 // errStaleCursor says that the server refused a cached cursor.
 var errStaleCursor = errors.New("the server refused a cached cursor")
 
+// organizationError returns the error of a page without the organization.
 func (l *listing) organizationError(errs []graphqlError, after string) error {
-	isStale := func(e graphqlError) bool { return e.kind() == "INVALID_CURSOR_ARGUMENTS" }
+	isStale := func(e graphqlError) bool { return e.code() == "INVALID_CURSOR_ARGUMENTS" }
 	if after != "" && slices.ContainsFunc(errs, isStale) {
 		return errors.Join(errStaleCursor, missingDataError(discoverQuery, errs, "organization"))
 	}
@@ -209,14 +167,14 @@ func (l *listing) handlePage(s *segment, found *discoverData, errs []graphqlErro
 	l.pages++
 	l.nodes += within
 	for i, reason := range hidden {
-		if i < max(1, within) { // those of another range are its own; a page of which nothing came has one
+		if i < max(1, within) { // those of another segment count there; a page without any node counts as one
 			l.incomplete.add(reason)
 		}
 	}
 	if l.pages > maxPages {
 		return false, errEndless(discoverQuery.name)
 	}
-	return over, l.page(repositories)
+	return over, l.onPage(repositories)
 }
 
 // countWithin returns how many repositories of a page are in the segment, and whether the page reaches its end.
@@ -256,7 +214,8 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 	size, shrank := c.state.pageSize.current(), false
 	for {
 		v.First = size
-		found, errs, err := runQuery[discoverData](ctx, c, queryOptions{smaller: size > c.state.pageSize.smallest()}, v)
+		options := queryOptions{canShrink: size > c.state.pageSize.smallest()}
+		found, errs, err := runQuery[discoverData](ctx, c, options, v)
 		next, smaller := c.state.pageSize.next(size, err)
 		switch {
 		case err == nil && shrank:
@@ -267,7 +226,7 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 			return found, errs, nil
 		case smaller:
 			size, shrank = next, true
-		case found.Organization != nil && isTooLarge(err):
+		case found.Organization != nil && transport.IsTooLarge(err):
 			return found, errs, nil
 		default:
 			return discoverData{}, nil, err
@@ -287,7 +246,7 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 		return nil, map[int]error{0: missingDataError(discoverQuery, firstErrorUnder(errs, nodesPath[0]),
 			"repositories in the page")}
 	}
-	marks := newNodeMarks(found.Pulls.nodes(), found.Issues.nodes())
+	marks := newLatestUpdates(found.Pulls.nodes(), found.Issues.nodes())
 	list := make([]activity.Repository, 0, len(page.Nodes))
 	hidden := make(map[int]error)
 	for i, node := range page.Nodes {

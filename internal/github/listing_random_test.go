@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // shifting is a listing of repositories that changes at random while it is read.
@@ -136,14 +137,13 @@ func (s *shifting) page(first int, after *string) any {
 func listed(t *testing.T, seed uint64, repositories, calm int) {
 	t.Helper()
 	s := newShifting(seed, repositories, calm)
-	client, err := New(Settings{
-		HTTP: &http.Client{Transport: s}, Endpoint: "https://api.github.example", Retry: RetrySettings{MaxAttempts: 1},
-		RateLimit: budget.Policy{MaxConcurrentRequests: 8}, Now: func() time.Time {
-			return time.Unix(1_770_000_000,
-				0)
-		},
+	requests, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: s}, Endpoint: "https://api.github.example",
+		Retry: transport.RetrySettings{MaxAttempts: 1}, RateLimit: budget.Policy{MaxConcurrentRequests: 8},
+		Now: func() time.Time { return time.Unix(1_770_000_000, 0) },
 	})
 	require.NoError(t, err)
+	client := New(requests, Settings{})
 	client.state.pageSize.index = len(client.state.pageSize.sizes) - 1
 	for range 6 {
 		s.startPass()

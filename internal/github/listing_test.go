@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // overlap counts the requests that a server has at once, and holds them until a number of them is there.
@@ -109,7 +110,7 @@ func TestALimitEndsAllRanges(t *testing.T) {
 			Effect: githubtest.SecondaryLimit(403, time.Minute),
 		})
 		_, err = b.discover()
-		require.True(t, is[*github.LimitError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.LimitError](err), "%T: %v", err, err)
 		require.LessOrEqual(t, b.requests(discoverQuery(api)), 1+4)
 		fault.Disarm()
 		b.advance(2 * time.Minute)
@@ -281,7 +282,7 @@ func TestRepositoriesMoveBetweenPages(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/ranges=%v/request %d", name, ranges, n), func(t *testing.T) {
 					t.Parallel()
 					data := many(350)
-					b := newBench(t, github.APIGraphQL, data, func(s *githubtest.Settings, _ *github.Settings) {
+					b := newBench(t, github.APIGraphQL, data, func(s *githubtest.Settings, _ *transport.Settings) {
 						s.Credentials = []githubtest.Credential{{
 							Token: githubtest.DefaultToken, Login: "l",
 							PublicOnly: true,
@@ -291,8 +292,9 @@ func TestRepositoriesMoveBetweenPages(t *testing.T) {
 					require.NoError(t, err)
 					require.Len(t, before, 350)
 					if !ranges {
-						b.client, err = github.New(b.settings)
+						requests, err := transport.New(b.settings)
 						require.NoError(t, err)
+						b.client = github.New(requests, github.Settings{API: b.api})
 					}
 					b.once("Discover", n, m.change)
 					ids := make(map[int64]bool)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // maxLookupRequests bounds the requests of one lookup. With GraphQL a request is for a hundred repositories.
@@ -49,6 +50,7 @@ func (c *Client) Lookup(ctx context.Context, org string, repos []activity.Reposi
 	l.readREST(ctx, single)
 }
 
+// lookup is one call of Client.Lookup. It is safe for concurrent use.
 type lookup struct {
 	client   *Client
 	org      string
@@ -69,7 +71,9 @@ func (l *lookup) admitRequest(ctx context.Context) error {
 		l.haltedBy = context.Cause(ctx)
 	}
 	if l.haltedBy == nil && l.requests >= maxLookupRequests {
-		l.haltedBy = &UnavailableError{Response: Response{Endpoint: lookupQuery.name}, Err: errTooManyLookups}
+		l.haltedBy = &transport.UnavailableError{
+			Response: transport.Response{Endpoint: lookupQuery.name}, Err: errTooManyLookups,
+		}
 	}
 	if l.haltedBy == nil {
 		l.requests++
@@ -101,8 +105,8 @@ func (l *lookup) noteFailure(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures++
-	_, limited := errors.AsType[*LimitError](err)
-	_, refused := errors.AsType[*CredentialError](err)
+	_, limited := errors.AsType[*transport.LimitError](err)
+	_, refused := errors.AsType[*transport.CredentialError](err)
 	if limited || refused || l.failures >= listingConcurrency {
 		l.haltedBy = err
 	}
@@ -117,11 +121,12 @@ func (lookupVariables) document() document { return lookupQuery }
 
 // lookupData is the data of the Lookup query.
 type lookupData struct {
-	Nodes  []*ownedNode  `json:"nodes"`
-	Pulls  []*markedNode `json:"pulls"`
-	Issues []*markedNode `json:"issues"`
+	Nodes  []*ownedNode        `json:"nodes"`
+	Pulls  []*latestUpdateNode `json:"pulls"`
+	Issues []*latestUpdateNode `json:"issues"`
 }
 
+// ownedNode is a repository with its owner.
 type ownedNode struct {
 	repositoryNode
 
@@ -162,7 +167,7 @@ func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
 			continue
 		}
 		repos = repos[len(part):]
-		marks := newNodeMarks(found.Pulls, found.Issues)
+		marks := newLatestUpdates(found.Pulls, found.Issues)
 		for i := range part {
 			s := LookupResult{ID: part[i].ID, Err: err}
 			if err == nil {
@@ -183,13 +188,13 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.state.pageSize.smallest()
-	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{smaller: smaller}, lookupVariables{IDs: ids})
+	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{canShrink: smaller}, lookupVariables{IDs: ids})
 	switch {
-	case smaller && isTooLarge(err):
+	case smaller && transport.IsTooLarge(err):
 		return lookupData{}, nil, err // for less of it
 	case errors.As(err, new(*SchemaError)):
 		return lookupData{}, nil, err // the caller uses REST
-	case err != nil && (!isTooLarge(err) || found.Nodes == nil):
+	case err != nil && (!transport.IsTooLarge(err) || found.Nodes == nil):
 		l.noteFailure(err)
 		return lookupData{}, nil, err
 	case len(found.Nodes) != len(part):
@@ -200,11 +205,12 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 	}
 }
 
+// lookupPath leads to the repositories of a response.
 var lookupPath = []string{"nodes"}
 
 // nodeResult returns the result of the i-th repository of a page.
 func (l *lookup) nodeResult(
-	node *ownedNode, id int64, errs []graphqlError, i int, m nodeMarks,
+	node *ownedNode, id int64, errs []graphqlError, i int, m latestUpdates,
 ) LookupResult {
 	itemErr := itemError(lookupQuery, errs, lookupPath, i)
 	s := LookupResult{ID: id}
@@ -247,7 +253,7 @@ func (l *lookup) readREST(ctx context.Context, repos []activity.Repository) {
 }
 
 // repositoryObject is the format of a single repository. requestRepository checks whose it is.
-var repositoryObject = objectOf(func(*repositoryRow, fieldErrors) bool { return true }, repositoryFields...)
+var repositoryObject = objectFormat(func(*repositoryRow, fieldErrors) bool { return true }, repositoryFields...)
 
 // requestRepository requests one repository, unless err says that no more requests may be sent, or others have failed
 // meanwhile.
@@ -258,7 +264,7 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 	if err != nil {
 		return LookupResult{ID: wanted.ID, Err: err}
 	}
-	row, info, err := get(withScope(ctx, scope{repo: wanted.ID}), l.client, restRequest{
+	row, info, err := requestREST(transport.WithScope(ctx, transport.Scope{RepoID: wanted.ID}), l.client, restRequest{
 		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), trustsRefusal: true,
 	}, repositoryObject)
 	switch {
@@ -284,9 +290,9 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 // isGone reports whether the repository does not exist, or was taken down for legal reasons. One that is only
 // forbidden to this credential may exist.
 func isGone(err error) bool {
-	if missing, ok := errors.AsType[*NotFoundError](err); ok {
+	if missing, ok := errors.AsType[*transport.NotFoundError](err); ok {
 		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
 	}
-	forbidden, ok := errors.AsType[*ForbiddenError](err)
+	forbidden, ok := errors.AsType[*transport.ForbiddenError](err)
 	return ok && forbidden.Legal
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // repositoryRoute is what REST is asked for one repository with.
@@ -55,7 +56,7 @@ func TestLookup(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		for _, nodes := range []bool{true, false} {
 			b := newBench(t, api, dataset("stays", "renamed", "removed", "transferred", "private", "blocked"),
-				func(s *githubtest.Settings, _ *github.Settings) {
+				func(s *githubtest.Settings, _ *transport.Settings) {
 					s.Credentials = []githubtest.Credential{{
 						Token: githubtest.DefaultToken, Login: "l",
 						PublicOnly: true,
@@ -119,10 +120,9 @@ func TestLookupCost(t *testing.T) {
 	require.Len(t, b.server.Requests(), 3)
 	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 2*3)
 
-	b.settings.API = github.APIREST
-	var err error
-	b.client, err = github.New(b.settings)
+	requests, err := transport.New(b.settings)
 	require.NoError(t, err)
+	b.client = github.New(requests, github.Settings{API: github.APIREST})
 	b.server.ResetRequests()
 	there, left := 0, 0
 	for _, s := range b.lookUp(asked) {
@@ -130,7 +130,7 @@ func TestLookupCost(t *testing.T) {
 			there++
 			continue
 		}
-		require.True(t, is[*github.UnavailableError](s.Err), "%T: %v", s.Err, s.Err)
+		require.True(t, is[*transport.UnavailableError](s.Err), "%T: %v", s.Err, s.Err)
 		left++
 	}
 	require.Equal(t, 200, there)
@@ -189,17 +189,17 @@ func TestLookupThatFails(t *testing.T) {
 		want func(error) bool
 		most int // requests
 	}{
-		"limit":       {githubtest.SecondaryLimit(403, time.Minute), is[*github.LimitError], 4},
-		"credential":  {githubtest.Status(401), is[*github.CredentialError], 4},
-		"unavailable": {githubtest.Status(503), is[*github.UnavailableError], 3 * (4 + 3)},
-		"null":        {githubtest.StatusBody(200, nil, "null"), is[*github.UnavailableError], 3 * (4 + 3)},
+		"limit":       {githubtest.SecondaryLimit(403, time.Minute), is[*transport.LimitError], 4},
+		"credential":  {githubtest.Status(401), is[*transport.CredentialError], 4},
+		"unavailable": {githubtest.Status(503), is[*transport.UnavailableError], 3 * (4 + 3)},
+		"null":        {githubtest.StatusBody(200, nil, "null"), is[*transport.UnavailableError], 3 * (4 + 3)},
 		"nothing": {
-			githubtest.StatusBody(200, nil, `{"data":{"nodes":[]}}`), is[*github.UnavailableError],
+			githubtest.StatusBody(200, nil, `{"data":{"nodes":[]}}`), is[*transport.UnavailableError],
 			3 * (4 + 3),
 		},
 		"another": {
 			githubtest.StatusBody(200, nil,
-				`{"id":77,"name":"x","data":{"nodes":[{"databaseId":77,"name":"x"}]}}`), is[*github.UnavailableError],
+				`{"id":77,"name":"x","data":{"nodes":[{"databaseId":77,"name":"x"}]}}`), is[*transport.UnavailableError],
 			3 * (4 + 3),
 		},
 	} {
@@ -235,7 +235,7 @@ func TestLookupRefusedAltogether(t *testing.T) {
 			`{"errors": [{"type": "FORBIDDEN", "message": "Your token has not been granted the required scopes."}]}`),
 	})
 	for _, s := range b.lookUp(asked) {
-		require.True(t, is[*github.ForbiddenError](s.Err), "%T: %v", s.Err, s.Err)
+		require.True(t, is[*transport.ForbiddenError](s.Err), "%T: %v", s.Err, s.Err)
 	}
 }
 

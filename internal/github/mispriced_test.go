@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestMispriced: an answer that cost something else than was predicted says so, and what it cost counts.
@@ -23,11 +24,11 @@ func TestMispriced(t *testing.T) {
 	data := dataset("one")
 	server := githubtest.NewServer(githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
 	t.Cleanup(server.Close)
-	var seen []github.Attempt
+	var seen []transport.Attempt
 	dear := false
-	client, err := github.New(github.Settings{
-		Endpoint: "https://api.github.example", Credential: github.TokenCredential(githubtest.DefaultToken),
-		OnAttempt: func(o github.Attempt) { seen = append(seen, o) },
+	requests, err := transport.New(transport.Settings{
+		Endpoint: "https://api.github.example", Credential: transport.TokenCredential(githubtest.DefaultToken),
+		OnAttempt: func(o transport.Attempt) { seen = append(seen, o) },
 		HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			recorder := httptest.NewRecorder()
 			server.ServeHTTP(recorder, r)
@@ -42,6 +43,7 @@ func TestMispriced(t *testing.T) {
 		})},
 	})
 	require.NoError(t, err)
+	client := github.New(requests, github.Settings{})
 	require.NoError(t, client.Discover(t.Context(), org, pages))
 	dear = true
 	require.NoError(t, client.Discover(t.Context(), org, pages))
@@ -57,9 +59,9 @@ func TestAbsurdAnswers(t *testing.T) {
 		`"resetAt":"2026-03-11T13:00:00Z"},` +
 		`"organization":{"repositories":{"pageInfo":{"hasNextPage":false},"nodes":[]}},` +
 		`"pulls":{"repositories":{"nodes":[]}},"issues":{"repositories":{"nodes":[]}}}}`
-	var seen []github.Attempt
-	client, err := github.New(github.Settings{
-		Endpoint: "https://api.github.example", OnAttempt: func(o github.Attempt) { seen = append(seen, o) },
+	var seen []transport.Attempt
+	requests, err := transport.New(transport.Settings{
+		Endpoint: "https://api.github.example", OnAttempt: func(o transport.Attempt) { seen = append(seen, o) },
 		HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			return &http.Response{
 				StatusCode: http.StatusOK, Header: http.Header{},
@@ -68,11 +70,12 @@ func TestAbsurdAnswers(t *testing.T) {
 		})},
 	})
 	require.NoError(t, err)
+	client := github.New(requests, github.Settings{})
 	require.NoError(t, client.Discover(t.Context(), org, pages))
 	require.LessOrEqual(t, seen[0].Points, 10_000)
 	answer = `{"data":{"organization":null},"errors":[` + strings.Repeat(`{"path":["organization"],"message":"x"},`,
 		5000) + `{}]}`
 	err = client.Discover(t.Context(), org, pages)
-	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
-	require.Contains(t, err.Error(), "5001 errors")
+	require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
+	require.Contains(t, err.Error(), "more than 2000 elements")
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // mutator answers in place of a server, without a network, and changes the body of one answer.
@@ -231,10 +232,11 @@ func newHarness(t *testing.T, w work) *harness {
 
 func (h *harness) client(t *testing.T) *github.Client {
 	t.Helper()
-	c, err := github.New(github.Settings{
-		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example", API: h.work.api,
+	requests, err := transport.New(transport.Settings{
+		HTTP: &http.Client{Transport: h}, Endpoint: "https://api.github.example",
 		Now:        func() time.Time { return noon },
-		Credential: github.TokenCredential(githubtest.DefaultToken), RateLimit: budget.Policy{MaxConcurrentRequests: 8},
+		Credential: transport.TokenCredential(githubtest.DefaultToken),
+		RateLimit:  budget.Policy{MaxConcurrentRequests: 8},
 		OnInvalidValue: func(err error) {
 			h.invalid.Add(1)
 			if !activity.IsPrintable(err.Error()) || len(err.Error()) > 600 {
@@ -243,6 +245,7 @@ func (h *harness) client(t *testing.T) *github.Client {
 		},
 	})
 	require.NoError(t, err)
+	c := github.New(requests, github.Settings{API: h.work.api})
 	return c
 }
 
@@ -324,7 +327,7 @@ func wrongIn(what string, truth *result, got result) string {
 		return ""
 	}
 	for _, err := range append(slices.Collect(maps.Values(got.failed)), got.err) {
-		if err != nil && (!is[*github.UnavailableError](err) || len(err.Error()) > 600) {
+		if err != nil && (!is[*transport.UnavailableError](err) || len(err.Error()) > 600) {
 			return fmt.Sprintf("%T: %v", err, err)
 		}
 	}
@@ -346,7 +349,7 @@ func noMoreKnown(truth, got activity.Repository) bool {
 	if !known.Has(activity.StreamPulls) {
 		truth.Signals.Pulls, got.Signals.Pulls = activity.LatestUpdate{}, activity.LatestUpdate{}
 	}
-	if !known.Has(activity.StreamComments) {
+	if !known.Has(activity.StreamComments) || !known.Has(activity.StreamIssues) {
 		truth.Signals.Issues, got.Signals.Issues = activity.LatestUpdate{}, activity.LatestUpdate{}
 	}
 	if got.Signals.Branch == "" { // another one than before: its commits are read

@@ -11,16 +11,17 @@ import (
 	"strings"
 )
 
-// nullable are the fields of our queries that may be null, by their name or that of their object and theirs: no
-// account, not merged, not submitted, never pushed to, no branch, no such commit, no limits.
+// nullable are the fields of our queries that may be null, as "field" or "object.field": no account, not merged, not
+// submitted, never pushed to, no branch, no such commit, no limits.
 var nullable = map[string]bool{
 	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true,
 	"submittedAt": true, "pushedAt": true, "defaultBranchRef": true, "object": true,
 	"databaseId": true, "rateLimit": true,
 }
 
-// markDepth is how deep the marks of repositories may be null: a stream without a mark is read each time.
-const markDepth = 5 // pulls.repositories.nodes.0.pullRequests
+// latestUpdateDepth is the depth down to which a latest update may be null: a stream without a signal is read each
+// time.
+const latestUpdateDepth = 5 // pulls.repositories.nodes.0.pullRequests
 
 // checkNulls returns the error of a null for which there is neither a reason nor an error: it would be taken for an
 // empty value.
@@ -34,14 +35,14 @@ func checkNulls(data []byte, errs []graphqlError) error {
 	if err := decoder.Decode(&all); err != nil {
 		return fmt.Errorf("not the data that was expected: %w", err)
 	}
-	return checkValue(all, nil, explainedPaths(errs))
+	return checkValue(all, nil, pathsOfErrors(errs))
 }
 
-// maxDepth bounds how deep a value lies in an answer to one of our queries.
+// maxDepth bounds the depth of a value in the response of one of our queries.
 const maxDepth = 32
 
-// explainedPaths returns the paths of the errors, and their parents.
-func explainedPaths(errs []graphqlError) map[string]bool {
+// pathsOfErrors returns the paths of the errors, and their parents: a null there is explained.
+func pathsOfErrors(errs []graphqlError) map[string]bool {
 	explained := make(map[string]bool)
 	for i := range errs {
 		for n := range min(len(errs[i].Path), maxDepth) {
@@ -51,6 +52,7 @@ func explainedPaths(errs []graphqlError) map[string]bool {
 	return explained
 }
 
+// checkValue is checkNulls for a value at a path and everything below it.
 func checkValue(value any, path []any, explained map[string]bool) error {
 	if len(path) > maxDepth {
 		return fmt.Errorf("a value that is nested too deeply at %s", pathString(path))
@@ -79,9 +81,11 @@ func checkValue(value any, path []any, explained map[string]bool) error {
 	return nil
 }
 
+// canBeNull reports whether the value at a path may be null without an error.
 func canBeNull(path []any) bool {
 	name, _ := path[len(path)-1].(string)
-	if nullable[name] || ((path[0] == "pulls" || path[0] == "issues") && len(path) <= markDepth) || isListRow(path) {
+	isLatestUpdate := (path[0] == "pulls" || path[0] == "issues") && len(path) <= latestUpdateDepth
+	if nullable[name] || isLatestUpdate || isListRow(path) {
 		return true
 	}
 	if len(path) == 1 {
@@ -103,7 +107,7 @@ func isListRow(path []any) bool {
 	return false
 }
 
-// pathString formats a path.
+// pathString formats a path as in "nodes.0.author".
 func pathString(path []any) string {
 	parts := make([]string, len(path))
 	for i, element := range path {

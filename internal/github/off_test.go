@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 var always = []githubtest.Period{{Start: time.Unix(0, 0)}}
@@ -21,15 +22,16 @@ var always = []githubtest.Period{{Start: time.Unix(0, 0)}}
 func TestStreamsOff(t *testing.T) {
 	t.Parallel()
 	pulls, comments := activity.StreamsOf(activity.StreamPulls), activity.StreamsOf(activity.StreamComments)
+	issues := activity.StreamsOf(activity.StreamIssues)
 	for _, api := range []github.API{github.APIGraphQL, github.APIREST} {
 		for name, test := range map[string]struct {
 			pulls, issues []githubtest.Period
 			want          activity.Streams
 		}{
 			"nothing":       {nil, nil, 0},
-			"issues":        {nil, always, 0},
+			"issues":        {nil, always, issues},
 			"pull requests": {always, nil, pulls},
-			"both":          {always, always, pulls | comments},
+			"both":          {always, always, pulls | issues | comments},
 		} {
 			t.Run(string(api)+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -77,9 +79,9 @@ func TestForbiddenRepositories(t *testing.T) {
 			require.True(t, ok, "%T: %v", err, err)
 			require.Equal(t, 1, incomplete.Missing)
 			require.Equal(t, 1, incomplete.Forbidden)
-			require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
+			require.True(t, is[*transport.ForbiddenError](err), "%T: %v", err, err)
 			seen := lookUp()
-			require.True(t, is[*github.ForbiddenError](seen.Err), "%T: %v", seen.Err, seen.Err)
+			require.True(t, is[*transport.ForbiddenError](seen.Err), "%T: %v", seen.Err, seen.Err)
 			require.ErrorContains(t, seen.Err, "Resource protected by organization SAML enforcement")
 
 			b.server.Update(func(d *githubtest.Dataset) {

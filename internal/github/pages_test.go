@@ -15,6 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // number is a variable of a query.
@@ -60,7 +61,7 @@ func TestAQueryThatIsAlwaysTooMuchEnds(t *testing.T) {
 	b.server.InjectFault(githubtest.Fault{Effect: githubtest.GraphQLTimeout(504)})
 	b.server.ResetRequests()
 	_, err := b.discover()
-	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+	require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 	require.Equal(t, 4+3, b.requests("Discover"), "100, 50, 25 and 10 once, 5 as often as any")
 	_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls))
 	require.Len(t, outcome.Failed, 2)
@@ -114,11 +115,11 @@ func TestNothingNewIsOneRequest(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, fullRepository())
 		repo := b.repo("one")
-		request := since(repo, noon, activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(repo, noon, everyStream...)
 		request.ReadHead = sha(0)
 		b.server.ResetRequests()
 		require.Empty(t, b.all(request))
-		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: 3}
+		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: activity.NumStreams}
 		require.Len(t, b.server.Requests(), want[api])
 	})
 }
@@ -240,7 +241,7 @@ func TestARepositoryVanishesWhileItIsRead(t *testing.T) {
 		request := since(b.repo("one"), ago(24*time.Hour), activity.StreamPulls)
 		b.once(pullsQuery(api), 2, func(d *githubtest.Dataset) { d.RemoveRepo("one") })
 		events, outcome := b.read(request)
-		require.True(t, is[*github.NotFoundError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
+		require.True(t, is[*transport.NotFoundError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
 		require.NotEmpty(t, events)
 	})
 }
@@ -266,7 +267,7 @@ func TestARepositoryBecomesFullOrEmpty(t *testing.T) {
 		request.ReadHead = sha(0)
 		events, outcome = b.read(request)
 		require.Empty(t, events)
-		require.True(t, is[*github.NotFoundError](outcome.Failed[activity.StreamCommits]), "%v", outcome.Failed)
+		require.True(t, is[*transport.NotFoundError](outcome.Failed[activity.StreamCommits]), "%v", outcome.Failed)
 	})
 }
 

@@ -4,9 +4,10 @@
 package github
 
 import (
-	"errors"
 	"slices"
 	"sync"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // growAfter is how many requests of a smaller size must succeed before a larger one is tried again.
@@ -23,20 +24,22 @@ type pageSize struct {
 	successes int
 }
 
+// newPageSize returns a page size that adapts between the given sizes, the largest first.
 func newPageSize(sizes ...int) *pageSize { return &pageSize{sizes: sizes} }
 
+// current returns the size of the next request.
 func (p *pageSize) current() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sizes[p.index]
 }
 
-// smallest is the smallest size.
+// smallest returns the smallest size.
 func (p *pageSize) smallest() int { return p.sizes[len(p.sizes)-1] }
 
 // next returns the size to try after a request of size failed with err; false when a smaller request does not help.
 func (p *pageSize) next(size int, err error) (int, bool) {
-	if !isTooLarge(err) {
+	if !transport.IsTooLarge(err) {
 		return size, false
 	}
 	place := slices.IndexFunc(p.sizes, func(s int) bool { return s < size })
@@ -85,8 +88,11 @@ func (p *pageSize) isFull() bool {
 	return p.index == 0
 }
 
-// isTooLarge reports whether err is that of a request that was too large: a smaller one may succeed.
-func isTooLarge(err error) bool {
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	return ok && unavailable.isTooLarge
-}
+// newListingPageSize returns the page sizes of listings, and of lookups by node id.
+func newListingPageSize() *pageSize { return newPageSize(100, 50, 25, 10, 5) }
+
+// maxGroupSize bounds the repositories of one query of Prefetch.
+const maxGroupSize = 10
+
+// newGroupSize returns the adaptive number of repositories in one query of Prefetch.
+func newGroupSize() *pageSize { return newPageSize(maxGroupSize, 5, 2) }

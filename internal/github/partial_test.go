@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // fullRepository has a commit, a merged pull request with a review, and a comment.
@@ -28,24 +29,24 @@ func fullRepository() *githubtest.Dataset {
 
 // everything asks for all streams of a day.
 func everything(repo activity.Repository) github.ReadRequest {
-	return since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+	return since(repo, ago(24*time.Hour), everyStream...)
 }
 
 // TestTokenWithoutAPermission: its stream fails as forbidden, and nothing else does.
 func TestTokenWithoutAPermission(t *testing.T) {
 	t.Parallel()
 	for permission, test := range map[string]struct {
-		stream activity.Stream
-		events int
+		streams activity.Streams
+		events  int
 	}{
-		"contents":      {activity.StreamCommits, 4},
-		"pull_requests": {activity.StreamPulls, 2},
-		"issues":        {activity.StreamComments, 4},
+		"contents":      {activity.StreamsOf(activity.StreamCommits), 4},
+		"pull_requests": {activity.StreamsOf(activity.StreamPulls), 2},
+		"issues":        {activity.StreamsOf(activity.StreamComments, activity.StreamIssues), 4},
 	} {
 		t.Run(permission, func(t *testing.T) {
 			t.Parallel()
 			eachAPI(t, func(t *testing.T, api github.API) {
-				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *github.Settings) {
+				b := newBench(t, api, fullRepository(), func(s *githubtest.Settings, _ *transport.Settings) {
 					s.Credentials = []githubtest.Credential{{
 						Token: githubtest.DefaultToken, Login: "l",
 						Forbidden: []string{permission},
@@ -55,8 +56,11 @@ func TestTokenWithoutAPermission(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, found, 2)
 				events, outcome := b.read(everything(found["one"]))
-				require.Len(t, outcome.Failed, 1)
-				require.True(t, is[*github.ForbiddenError](outcome.Failed[test.stream]), "%v", outcome.Failed)
+				require.Len(t, outcome.Failed, test.streams.Len())
+				for s, err := range outcome.Failed {
+					require.True(t, test.streams.Has(s), s)
+					require.True(t, is[*transport.ForbiddenError](err), "%v", outcome.Failed)
+				}
 				require.Len(t, events, test.events)
 			})
 		})
@@ -87,7 +91,7 @@ func TestAFieldThatFailsIsNotTakenForNothing(t *testing.T) {
 			})
 			_, outcome := b.read(everything(repo))
 			require.Positive(t, fault.Hits())
-			require.True(t, is[*github.UnavailableError](outcome.Failed[stream]), "%v", outcome.Failed)
+			require.True(t, is[*transport.UnavailableError](outcome.Failed[stream]), "%v", outcome.Failed)
 			fault.Disarm()
 			require.Len(t, b.all(everything(repo)), 5)
 		})
@@ -112,7 +116,7 @@ func TestMoreReviewsThatFail(t *testing.T) {
 					"SERVICE_UNAVAILABLE", "Something broke."),
 			})
 			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamPulls))
-			require.True(t, is[*github.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
+			require.True(t, is[*transport.UnavailableError](outcome.Failed[activity.StreamPulls]), "%v", outcome.Failed)
 		})
 	}
 }
@@ -150,7 +154,7 @@ func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
 			"Something broke.")})
 		_, err := b.discover()
-		require.True(t, is[*github.UnavailableError](err), "%s: %T: %v", path, err, err)
+		require.True(t, is[*transport.UnavailableError](err), "%s: %T: %v", path, err, err)
 		require.False(t, is[*github.IncompleteError](err), "%s: %T: %v", path, err, err)
 	}
 }
@@ -194,8 +198,8 @@ func TestARepositoryThatFailsIsAHole(t *testing.T) {
 			} else {
 				require.Equal(t, test.holes, incomplete.Missing)
 				require.Equal(t, test.forbidden, incomplete.Forbidden)
-				require.Equal(t, test.forbidden > 0, is[*github.ForbiddenError](err), "%T: %v", err, err)
-				require.Equal(t, test.forbidden == 0, is[*github.UnavailableError](err), "%T: %v", err, err)
+				require.Equal(t, test.forbidden > 0, is[*transport.ForbiddenError](err), "%T: %v", err, err)
+				require.Equal(t, test.forbidden == 0, is[*transport.UnavailableError](err), "%T: %v", err, err)
 			}
 			fault.Disarm()
 			found, err = b.discover()
@@ -227,12 +231,12 @@ func TestTheSmallestPageIsUsedAsFarAsItGoes(t *testing.T) {
 func TestSignalsThatFailAreUnknown(t *testing.T) {
 	t.Parallel()
 	for path, known := range map[string]activity.Streams{
-		"organization.repositories.nodes.0.pushedAt": activity.StreamsOf(activity.StreamPulls,
-			activity.StreamComments),
-		"organization.repositories.nodes.0.defaultBranchRef": activity.StreamsOf(activity.StreamPulls,
-			activity.StreamComments),
-		"pulls.repositories.nodes.0.pullRequests.nodes":   activity.StreamsOf(activity.StreamCommits),
-		"pulls.repositories.nodes.0.pullRequests.nodes.0": activity.StreamsOf(activity.StreamCommits),
+		"organization.repositories.nodes.0.pushedAt":         activity.EveryStream.Without(activity.StreamCommits),
+		"organization.repositories.nodes.0.defaultBranchRef": activity.EveryStream.Without(activity.StreamCommits),
+		"pulls.repositories.nodes.0.pullRequests.nodes": activity.StreamsOf(
+			activity.StreamCommits, activity.StreamIssues),
+		"pulls.repositories.nodes.0.pullRequests.nodes.0": activity.StreamsOf(
+			activity.StreamCommits, activity.StreamIssues),
 		"issues.repositories.nodes.0.issues.nodes": activity.StreamsOf(activity.StreamCommits,
 			activity.StreamPulls),
 	} {
@@ -256,7 +260,7 @@ func TestRefusedAltogether(t *testing.T) {
 				`{"errors": [{"type": "`+kind+`", "message": "Your token has not been granted the required scopes."}]}`),
 		})
 		_, err := b.discover()
-		require.True(t, is[*github.ForbiddenError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.ForbiddenError](err), "%T: %v", err, err)
 		require.Equal(t, 1,
 			b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Operation == "Discover" }))
 	}
@@ -268,8 +272,8 @@ func TestMarksThatFail(t *testing.T) {
 	for path, unknown := range map[string][]activity.Stream{
 		"pulls":                       {activity.StreamPulls, activity.StreamComments},
 		"pulls.repositories.nodes.0":  {activity.StreamPulls, activity.StreamComments},
-		"issues":                      {activity.StreamComments},
-		"issues.repositories.nodes.0": {activity.StreamComments},
+		"issues":                      {activity.StreamComments, activity.StreamIssues},
+		"issues.repositories.nodes.0": {activity.StreamComments, activity.StreamIssues},
 	} {
 		b := newBench(t, github.APIGraphQL, fullRepository())
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",

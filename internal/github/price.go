@@ -20,12 +20,13 @@ func (d *document) price(encoded json.RawMessage) int {
 	return max(1, (p.requests(d.parsed.Operations.ForName(d.name).SelectionSet, 1)+50)/100)
 }
 
+// pricing computes the price of a document with its variables, which are encoded.
 type pricing struct {
 	document  *ast.QueryDocument
 	variables map[string]json.RawMessage
 }
 
-// requests are those for the connections of a selection that is made so many times.
+// requests returns how many requests the connections of a selection count as, which is made so many times.
 func (p *pricing) requests(set ast.SelectionSet, times int) int {
 	sum := 0
 	for _, selection := range set {
@@ -41,6 +42,7 @@ func (p *pricing) requests(set ast.SelectionSet, times int) int {
 	return sum
 }
 
+// field is requests for a field: a connection counts once for each time, and what it selects once for each of its rows.
 func (p *pricing) field(f *ast.Field, times int) int {
 	for _, d := range f.Directives {
 		if d.Name == "include" && string(p.variables[d.Arguments[0].Value.Raw]) == "false" {
@@ -49,12 +51,15 @@ func (p *pricing) field(f *ast.Field, times int) int {
 	}
 	first := f.Arguments.ForName("first")
 	if first == nil {
+		first = f.Arguments.ForName("last")
+	}
+	if first == nil {
 		return p.requests(f.SelectionSet, times)
 	}
 	return times + p.requests(f.SelectionSet, times*p.number(first.Value))
 }
 
-// number is a page size, written down or in a variable.
+// number returns a page size that the document has, or a variable.
 func (p *pricing) number(v *ast.Value) int {
 	if v.Kind == ast.Variable {
 		n, _ := strconv.Atoi(string(p.variables[v.Raw])) // 0 for null

@@ -62,7 +62,7 @@ func TestPrice(t *testing.T) {
 // commitsOnly asks for the commits of all repositories and for no pull request.
 func commitsOnly(v groupVariables) groupVariables {
 	for i := range v.repositories {
-		v.repositories[i].pulls = false
+		v.repositories[i].Pulls = false
 	}
 	return v
 }

@@ -15,15 +15,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // replies collects the outcomes of questions.
 type replies struct {
 	mu   sync.Mutex
-	list []github.RequestResult
+	list []transport.RequestResult
 }
 
-func (r *replies) add(reply github.RequestResult) {
+func (r *replies) add(reply transport.RequestResult) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.list = append(r.list, reply)
@@ -52,7 +53,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		var replies replies
 		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings,
-			g *github.Settings,
+			g *transport.Settings,
 		) {
 			g.OnResult = replies.add
 		})
@@ -63,12 +64,11 @@ func TestQuestionsAreCounted(t *testing.T) {
 			"502": githubtest.GraphQLTimeout(502), "503": githubtest.Status(503), "broken": githubtest.TruncatedJSON(),
 		} {
 			fault := b.server.InjectFault(githubtest.Fault{Match: githubtest.Match{Repo: "one"}, Effect: effect})
-			_, outcome := b.read(since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-				activity.StreamComments))
-			require.Len(t, outcome.Failed, 3)
+			_, outcome := b.read(since(repo, ago(24*time.Hour), everyStream...))
+			require.Len(t, outcome.Failed, activity.NumStreams)
 			failed, answered, repos := replies.takeCounts()
 			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
-			require.Equal(t, []int{3, 0}, []int{failed, answered}, "%s: one of each stream", name)
+			require.Equal(t, []int{activity.NumStreams, 0}, []int{failed, answered}, "%s: one of each stream", name)
 			fault.Disarm()
 		}
 		for name, effect := range map[string]githubtest.Effect{
@@ -113,19 +113,19 @@ func TestPagesOfOneRepository(t *testing.T) {
 // TestPatience: what a repository that is not answered in time costs is bounded, and a brief reading costs less.
 func TestPatience(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
 		const timeout = 100 * time.Millisecond
-		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.Timeout, g.Retry.MaxAttempts = timeout, 20
 		})
 		repo := b.repo("one")
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.Hang()})
-		request := since(repo, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls, activity.StreamComments)
+		request := since(repo, ago(24*time.Hour), everyStream...)
 		for brief, most := range map[bool]time.Duration{false: 12 * timeout, true: 7 * timeout} {
 			request.Minimal = brief
 			began := time.Now()
 			_, outcome := b.read(request)
-			require.Len(t, outcome.Failed, 3)
+			require.Len(t, outcome.Failed, activity.NumStreams)
 			require.Less(t, time.Since(began), most)
 		}
 	})
@@ -153,8 +153,8 @@ func (b *slowBudget) Reserve(ctx context.Context, q budget.Reservation) (budget.
 // the patience with a repository.
 func TestWaitingIsNoFailure(t *testing.T) {
 	t.Parallel()
-	eachAPI(t, func(t *testing.T, api github.API) {
-		b := newBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *github.Settings) {
+	eachAPIInBubble(t, func(t *testing.T, api github.API) {
+		b := newBubbleBench(t, api, fullRepository(), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.Timeout, g.Budget = 300*time.Millisecond, &slowBudget{wait: 700 * time.Millisecond}
 		})
 		repo := b.repo("one")

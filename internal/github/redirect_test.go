@@ -18,6 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // otherRepository is another server that notes what reaches it.
@@ -63,12 +64,12 @@ func TestEveryRequestKeepsItsCredentialAtHome(t *testing.T) {
 			_, outcome := b.read(everything(repo))
 			require.Len(t, outcome.Failed, activity.NumStreams)
 			for _, err := range outcome.Failed {
-				require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+				require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 				require.NotContains(t, err.Error(), "ghs_")
 			}
 			b.advance(2 * time.Hour) // a new token has to be asked for
 			_, err := b.discover()
-			require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+			require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 			require.NotContains(t, err.Error(), "eyJ")
 			require.Empty(t, elsewhere.seen())
 		})
@@ -90,7 +91,7 @@ func TestRedirectToAnotherScheme(t *testing.T) {
 		require.NoError(t, err)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectTo(301, target(home))})
 		_, err = b.discover()
-		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 		require.NotContains(t, err.Error(), githubtest.DefaultToken)
 	}
 }
@@ -99,13 +100,13 @@ func TestRedirectToAnotherScheme(t *testing.T) {
 func TestALoopOfRedirectsEnds(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings,
-		g *github.Settings,
+		g *transport.Settings,
 	) {
 		g.Retry.MaxAttempts = 1
 	})
 	fault := b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectLoop()})
 	_, err := b.discover()
-	require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+	require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 	require.LessOrEqual(t, fault.Hits(), 7)
 }
 
@@ -164,7 +165,7 @@ func TestEndpoints(t *testing.T) {
 	} {
 		for i, api := range []github.API{github.APIREST, github.APIGraphQL} {
 			asked := ""
-			client, err := github.New(github.Settings{Endpoint: base, API: api, HTTP: &http.Client{
+			requests, err := transport.New(transport.Settings{Endpoint: base, HTTP: &http.Client{
 				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					asked, _, _ = strings.Cut(r.URL.String(), "?")
 					require.Equal(t, "2022-11-28", r.Header.Get("X-Github-Api-Version"))
@@ -173,15 +174,16 @@ func TestEndpoints(t *testing.T) {
 				}),
 			}})
 			require.NoError(t, err)
+			client := github.New(requests, github.Settings{API: api})
 			require.Error(t, client.Discover(t.Context(), org, pages))
 			require.Equal(t, want[i], asked, base)
 		}
 	}
 	for _, base := range []string{"", "api.github.com", "/api/v3", "http://", "://x"} {
-		_, err := github.New(github.Settings{Endpoint: base})
+		_, err := transport.New(transport.Settings{Endpoint: base})
 		require.Error(t, err, base)
 	}
-	_, err := github.New(github.Settings{Endpoint: "https://api.github.com", GraphQLEndpoint: "graphql"})
+	_, err := transport.New(transport.Settings{Endpoint: "https://api.github.com", GraphQLEndpoint: "graphql"})
 	require.Error(t, err)
 }
 
@@ -194,7 +196,7 @@ func TestRedirectShowsTheTarget(t *testing.T) {
 				"followed: configure the endpoint with https://",
 			"https://me:hunter2@sso.example.com/login": "another host, https://sso.example.com, is not followed",
 		} {
-			client, err := github.New(github.Settings{Endpoint: "http://ghe.example.com", API: api, HTTP: &http.Client{
+			requests, err := transport.New(transport.Settings{Endpoint: "http://ghe.example.com", HTTP: &http.Client{
 				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 					return &http.Response{
 						StatusCode: http.StatusMovedPermanently,
@@ -203,6 +205,7 @@ func TestRedirectShowsTheTarget(t *testing.T) {
 				}),
 			}})
 			require.NoError(t, err)
+			client := github.New(requests, github.Settings{API: api})
 			err = client.Discover(t.Context(), org, pages)
 			require.ErrorContains(t, err, want)
 			require.NotContains(t, err.Error(), "hunter2")
@@ -219,8 +222,8 @@ func TestNoSuchAddress(t *testing.T) {
 		github.APIGraphQL: "not found (status 404): Not Found: there is no GraphQL API at /api/graphql: check " +
 			"endpoint and graphql_endpoint",
 	} {
-		client, err := github.New(github.Settings{
-			Endpoint: "https://ghe.example.com/api/v3", API: api,
+		requests, err := transport.New(transport.Settings{
+			Endpoint: "https://ghe.example.com/api/v3",
 			HTTP: &http.Client{
 				Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 					return &http.Response{
@@ -231,8 +234,9 @@ func TestNoSuchAddress(t *testing.T) {
 			},
 		})
 		require.NoError(t, err)
+		client := github.New(requests, github.Settings{API: api})
 		err = client.Discover(t.Context(), org, pages)
-		require.True(t, is[*github.NotFoundError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.NotFoundError](err), "%T: %v", err, err)
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -248,7 +252,7 @@ func TestAPageForPeople(t *testing.T) {
 	} {
 		for _, api := range []github.API{github.APIREST, github.APIGraphQL} {
 			for _, status := range []int{200, 404, 406} {
-				client, err := github.New(github.Settings{Endpoint: base, API: api, HTTP: &http.Client{
+				requests, err := transport.New(transport.Settings{Endpoint: base, HTTP: &http.Client{
 					Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 						return &http.Response{
 							StatusCode: status,
@@ -257,6 +261,7 @@ func TestAPageForPeople(t *testing.T) {
 					}),
 				}})
 				require.NoError(t, err)
+				client := github.New(requests, github.Settings{API: api})
 				err = client.Discover(t.Context(), org, pages)
 				require.Error(t, err)
 				require.Equal(t, told != "", strings.Contains(err.Error(), "a page and no data"), err)

@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,15 +21,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestRefusals: each answer that is none has its type, and only what may pass is asked again.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	unavailable := func(err error) bool { _, is := errorAs[*github.UnavailableError](err); return is }
-	forbidden := func(err error) bool { _, is := errorAs[*github.ForbiddenError](err); return is }
-	missing := func(err error) bool { _, is := errorAs[*github.NotFoundError](err); return is }
-	credential := func(err error) bool { _, is := errorAs[*github.CredentialError](err); return is }
+	unavailable := func(err error) bool { _, is := errorAs[*transport.UnavailableError](err); return is }
+	forbidden := func(err error) bool { _, is := errorAs[*transport.ForbiddenError](err); return is }
+	missing := func(err error) bool { _, is := errorAs[*transport.NotFoundError](err); return is }
+	credential := func(err error) bool { _, is := errorAs[*transport.CredentialError](err); return is }
 	for name, test := range map[string]struct {
 		fault githubtest.Effect
 		is    func(error) bool
@@ -130,7 +130,7 @@ func TestLimits(t *testing.T) {
 			b := newBench(t, test.api, dataset("one"))
 			b.server.InjectFault(githubtest.Fault{Effect: test.fault, Times: 1})
 			_, err := b.discover()
-			limit, is := errorAs[*github.LimitError](err)
+			limit, is := errorAs[*transport.LimitError](err)
 			require.True(t, is, "%T: %v", err, err)
 			require.Equal(t, test.secondary, limit.Secondary)
 			if test.wait > 0 {
@@ -142,7 +142,7 @@ func TestLimits(t *testing.T) {
 			b.server.ResetRequests()
 			for range 5 {
 				_, err = b.discover()
-				again, is := errorAs[*github.LimitError](err)
+				again, is := errorAs[*transport.LimitError](err)
 				require.True(t, is)
 				require.Equal(t, limit.RetryAt, again.RetryAt)
 			}
@@ -164,7 +164,7 @@ func TestWaitsGrow(t *testing.T) {
 	b.server.InjectFault(githubtest.Fault{Effect: githubtest.SecondaryLimit(403, 0)})
 	for _, wait := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute} {
 		_, err := b.discover()
-		limit, is := errorAs[*github.LimitError](err)
+		limit, is := errorAs[*transport.LimitError](err)
 		require.True(t, is)
 		require.Equal(t, wait, limit.RetryAt.Sub(b.clock()))
 		b.advance(wait)
@@ -176,7 +176,7 @@ func TestFloor(t *testing.T) {
 	t.Parallel()
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, dataset("one"), func(_ *githubtest.Settings,
-			g *github.Settings,
+			g *transport.Settings,
 		) {
 			g.RateLimit.MinRemaining = 200
 		})
@@ -187,7 +187,7 @@ func TestFloor(t *testing.T) {
 		require.Len(t, found, 1)
 		b.server.ResetRequests()
 		_, err = b.discover()
-		limit, is := errorAs[*github.LimitError](err)
+		limit, is := errorAs[*transport.LimitError](err)
 		require.True(t, is, "%v", err)
 		require.False(t, limit.Secondary)
 		require.Empty(t, b.server.Requests())
@@ -202,7 +202,7 @@ func TestServerWithoutLimits(t *testing.T) {
 			data := dataset("one")
 			commit(data, "one", ago(time.Hour))
 			comment(data, 1, ago(time.Hour))
-			b := newBench(t, api, data, func(s *githubtest.Settings, g *github.Settings) {
+			b := newBench(t, api, data, func(s *githubtest.Settings, g *transport.Settings) {
 				s.NoRateLimits = true
 				g.Endpoint, g.RateLimit.MinRemaining = endpoint, 200
 			})
@@ -228,7 +228,7 @@ func TestRedirectToAnotherHost(t *testing.T) {
 			b := newBench(t, api, dataset("one"))
 			b.server.InjectFault(githubtest.Fault{Effect: githubtest.RedirectTo(status, elsewhere.URL+"/steal")})
 			_, err := b.discover()
-			_, is := errorAs[*github.UnavailableError](err)
+			_, is := errorAs[*transport.UnavailableError](err)
 			require.True(t, is, "%v", err)
 		}
 		mu.Lock()
@@ -248,7 +248,7 @@ func TestEndlessListings(t *testing.T) {
 		Effect: githubtest.NextLinkLoop(),
 	})
 	_, err := b.discover()
-	_, is := errorAs[*github.UnavailableError](err)
+	_, is := errorAs[*transport.UnavailableError](err)
 	require.True(t, is, "%v", err)
 	require.Less(t, b.requests("Discover"), 10)
 }
@@ -262,8 +262,8 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings, g *github.Settings) {
-				g.Retry = github.RetrySettings{MaxAttempts: 5, InitialInterval: time.Hour, MaxInterval: time.Hour}
+			b := newBench(t, github.APIREST, dataset("one"), func(_ *githubtest.Settings, g *transport.Settings) {
+				g.Retry = transport.RetrySettings{MaxAttempts: 5, InitialInterval: time.Hour, MaxInterval: time.Hour}
 			})
 			b.server.InjectFault(githubtest.Fault{Effect: fault})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -305,13 +305,13 @@ const tokensRoute = "/app/installations/{installation_id}/access_tokens"
 // withApp makes a server with an App and a client that authenticates as its installation.
 func withApp(t *testing.T, public *rsa.PublicKey, pemKey []byte) *bench {
 	t.Helper()
-	return newBench(t, github.APIGraphQL, dataset("one"), func(s *githubtest.Settings, g *github.Settings) {
+	return newBench(t, github.APIGraphQL, dataset("one"), func(s *githubtest.Settings, g *transport.Settings) {
 		s.Apps = []githubtest.App{{ID: 11, PublicKey: public, Installations: []githubtest.Installation{{
 			ID:  22,
 			Org: org,
 		}}}}
 		s.Credentials = []githubtest.Credential{{Token: "unused", Login: "l"}}
-		credential, err := github.AppCredential(github.AppSettings{
+		credential, err := transport.AppCredential(transport.AppSettings{
 			AppID: 11, InstallationID: 22,
 			PrivateKey: fixed(pemKey),
 		})
@@ -359,25 +359,12 @@ func TestAppRefused(t *testing.T) {
 	_, otherPEM := privateKey(t)
 	b := withApp(t, &key.PublicKey, otherPEM)
 	_, err := b.discover()
-	_, is := errorAs[*github.CredentialError](err)
+	_, is := errorAs[*transport.CredentialError](err)
 	require.True(t, is, "%T: %v", err, err)
-	_, err = github.AppCredential(github.AppSettings{
+	_, err = transport.AppCredential(transport.AppSettings{
 		AppID: 1, InstallationID: 2,
 		PrivateKey: fixed([]byte("-----BEGIN NONSENSE")),
 	})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "NONSENSE")
-}
-
-// TestSecretsHide from every way to print them.
-func TestSecretsHide(t *testing.T) {
-	t.Parallel()
-	_, pemKey := privateKey(t)
-	app, err := github.AppCredential(github.AppSettings{AppID: 1, InstallationID: 2, PrivateKey: fixed(pemKey)})
-	require.NoError(t, err)
-	for _, credential := range []github.Credential{github.TokenCredential("ghp_secret"), app} {
-		for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-			require.Equal(t, "[REDACTED]", fmt.Sprintf(format, credential))
-		}
-	}
 }

@@ -11,27 +11,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // perPage is the largest page size of REST.
 const perPage = 100
-
-// restPage is what a REST response says beside its rows.
-type restPage struct {
-	next bool
-	last int // the number of the last page; 0 when the response does not have it
-	// hiddenRows is GitHub's notice of rows that the credential may not see; empty when there are none.
-	hiddenRows string
-	// etag validates the page in a later request. unchanged says that the page is the one of the request's etag; it
-	// then has no rows.
-	etag      string
-	unchanged bool
-	// invalid has the rows with a value that cannot be decoded, by index; their other fields are decoded.
-	invalid map[int]fieldErrors
-}
 
 // restRequest describes a GET request.
 type restRequest struct {
@@ -46,72 +34,56 @@ type restRequest struct {
 	expectsNotFound bool
 	// trustsRefusal says that a refusal is final.
 	trustsRefusal bool
+	// notFoundHint is the likely cause of a 404; empty for none.
+	notFoundHint string
 }
 
-// get sends a request and decodes the response as its format says. The error is an *UnavailableError when a row lacks
-// what every row has.
-func get[T any](ctx context.Context, c *Client, request restRequest, as format[T]) (T, restPage, error) {
+// requestREST sends a request and decodes the response as its format says. The error is a *transport.UnavailableError
+// when a row lacks what every row has.
+func requestREST[T any](ctx context.Context, c *Client, request restRequest, as format[T]) (T, restPage, error) {
 	var data T
 	path := request.path
 	if len(request.query) > 0 {
 		path += "?" + request.query.Encode()
 	}
 	var info restPage
-	x := &exchange{call: call{
-		endpoint: request.endpoint, resource: budget.ResourceREST, price: 1, etag: request.etag,
-		newRequest: c.newGetRequest(path),
-		callOptions: callOptions{
-			noRetry: request.noRetry, expectsNotFound: request.expectsNotFound, trustsRefusal: request.trustsRefusal,
+	status, err := c.transport.Send(ctx, &transport.Call{
+		Endpoint: request.endpoint, Resource: budget.ResourceREST, Price: 1, Path: path, ETag: request.etag,
+		NotFoundHint: request.notFoundHint,
+		CallOptions: transport.CallOptions{
+			NoRetry: request.noRetry, ExpectsNotFound: request.expectsNotFound, TrustsRefusal: request.trustsRefusal,
 		},
-	}}
-	x.decode = func(header http.Header, body []byte) error {
-		if bytes.Equal(bytes.TrimSpace(body), []byte("null")) {
-			return errors.New("null, not the JSON that was expected") // a list that is null is not an empty list
-		}
-		decoded, invalid, err := as.decode(body)
-		if err != nil {
-			return err
-		}
-		data, info = decoded, pageOf(header.Values("Link"))
-		info.invalid = invalid
-		info.etag, info.hiddenRows = etagOf(header.Get("Etag")), partialOf(header.Get("X-Github-Sso"))
-		return as.check(data, info)
-	}
-	x.points = func() int {
-		if x.notModified {
-			return 0
-		}
-		return 1
-	}
-	x.quota = func() budget.Quota { return budget.Quota{} }
-	err := c.send(ctx, x)
-	info.unchanged = x.notModified
+		Decode: func(r transport.Received) (transport.BodyInfo, error) {
+			charged := transport.BodyInfo{Points: 1}
+			if bytes.Equal(bytes.TrimSpace(r.Body), []byte("null")) {
+				return charged, errors.New("null, not the JSON that was expected") // a list that is null is not empty
+			}
+			decoded, invalid, err := as.decode(r.Body)
+			if err != nil {
+				return charged, err
+			}
+			data, info = decoded, parseLinkHeaders(r.Header.Values("Link"))
+			info.invalid = invalid
+			info.etag, info.hiddenRows = validETag(r.Header.Get("Etag")), hiddenRowsNotice(r.Header.Get("X-Github-Sso"))
+			return charged, as.check(data, info)
+		},
+	})
+	info.unchanged = err == nil && status == http.StatusNotModified
 	return data, info, err
 }
 
-// newGetRequest makes requests for a path below the base.
-func (c *Client) newGetRequest(path string) func(ctx context.Context) (*http.Request, error) {
-	return func(ctx context.Context) (*http.Request, error) {
-		request, err := c.restAPI.NewRequest(http.MethodGet, path, nil)
-		if err != nil {
-			return nil, err
-		}
-		return request.WithContext(ctx), nil
-	}
-}
-
-// partialOf is the header of a list that leaves rows out because the credential is not authorized for single sign-on
-// (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
-func partialOf(sso string) string {
+// hiddenRowsNotice returns the header of a list that leaves rows out because the credential is not authorized for
+// single sign-on; empty for none (https://docs.github.com/rest/authentication/authenticating-to-the-rest-api).
+func hiddenRowsNotice(sso string) string {
 	if !strings.HasPrefix(sso, "partial-results") {
 		return ""
 	}
-	return printable("X-GitHub-SSO: " + sso)
+	return transport.Printable("X-GitHub-SSO: " + sso)
 }
 
-// pageOf reads Link headers
+// parseLinkHeaders returns the next and the last page that Link headers name
 // (https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers).
-func pageOf(links []string) restPage {
+func parseLinkHeaders(links []string) restPage {
 	var p restPage
 	for _, header := range links {
 		for link := range strings.SplitSeq(header, ",") {
@@ -120,14 +92,15 @@ func pageOf(links []string) restPage {
 			case strings.Contains(rel, `rel="next"`):
 				p.next = true
 			case strings.Contains(rel, `rel="last"`):
-				p.last = numberOf(address)
+				p.last = pageNumberOf(address)
 			}
 		}
 	}
 	return p
 }
 
-func numberOf(address string) int {
+// pageNumberOf returns the number of the page at an address; 0 when it has none.
+func pageNumberOf(address string) int {
 	u, err := url.Parse(strings.Trim(strings.TrimSpace(address), "<>"))
 	if err != nil {
 		return 0
@@ -136,8 +109,8 @@ func numberOf(address string) int {
 	return max(0, n)
 }
 
-// repoPath is the path of something in a repository. It is the one that GitHub redirects to when a repository was
-// renamed: a name may be another repository's a moment later
+// repoPath returns the path of something in a repository: by the id, to which GitHub redirects when a repository was
+// renamed, since a name may be another repository's a moment later
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
 func repoPath(org string, repo *activity.Repository, rest string) string {
 	if repo.ID > 0 {
@@ -146,12 +119,25 @@ func repoPath(org string, repo *activity.Repository, rest string) string {
 	return "repos/" + url.PathEscape(org) + "/" + url.PathEscape(repo.Name) + rest
 }
 
-func (r *reader) path(rest string) string { return repoPath(r.request.Org, &r.request.Repo, rest) }
-
-func values(pairs ...string) url.Values {
+// queryValues returns the parameters of a request; the arguments alternate between names and values.
+func queryValues(pairs ...string) url.Values {
 	v := make(url.Values, len(pairs)/2+1)
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.Set(pairs[i], pairs[i+1])
 	}
 	return v
+}
+
+// formatTime formats a time in whole seconds, as in GitHub's parameters.
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// maxETag bounds the length of an ETag, in bytes.
+const maxETag = 200
+
+// validETag returns an ETag header; empty when it is too long or not printable.
+func validETag(header string) string {
+	if len(header) > maxETag || !activity.IsPrintable(header) {
+		return ""
+	}
+	return header
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // optionalFields are the fields of our documents that some servers' GraphQL schema lacks. A schema refuses a document
@@ -25,10 +27,10 @@ const schemaMemory = time.Hour
 // SchemaError says that the server's GraphQL schema lacks something that a query needs. Repeating the query does not
 // help.
 type SchemaError struct {
-	Response
+	transport.Response
 	// Type and Field name the missing field; empty when the message has another form.
 	Type, Field string
-	// missing are all fields that the answer names.
+	// missing are all fields that the response names.
 	missing []missingField
 }
 
@@ -37,17 +39,18 @@ func (e *SchemaError) Error() string {
 	if e.Field != "" {
 		what = "the field " + e.Type + "." + e.Field
 	}
-	return e.text("the GraphQL schema of the server lacks " + what +
+	return e.Describe("the GraphQL schema of the server lacks " + what +
 		" of the query; github::api: rest does not need it")
 }
 
-// schemaMessage is the refusal of a document by the server's schema.
+// schemaMessage is the error of a body with which the server's schema refuses a document.
 type schemaMessage struct {
 	message string
 	// missing are the fields that the schema lacks.
 	missing []missingField
 }
 
+// missingField is a field that the schema lacks, with the type that should have it.
 type missingField struct{ typ, field string }
 
 func (e *schemaMessage) Error() string { return e.message }
@@ -58,12 +61,12 @@ var undefinedField = regexp.MustCompile(`^Field '(\w{1,100})' doesn't exist on t
 // schemaCodes are the codes of errors that say that the schema lacks a part of the document.
 var schemaCodes = []string{"undefinedField", "undefinedType", "argumentNotAccepted"}
 
-// schemaRefusal is the error of a document that the schema refuses; nil when the errors are others.
+// schemaRefusal returns the *schemaMessage of a response that refuses the document; nil when its errors are others.
 func schemaRefusal(errs []graphqlError) error {
 	var refusal *schemaMessage
 	for i := range errs {
 		found := undefinedField.FindStringSubmatch(errs[i].Message)
-		if found == nil && !slices.Contains(schemaCodes, errs[i].kind()) {
+		if found == nil && !slices.Contains(schemaCodes, errs[i].code()) {
 			continue
 		}
 		if refusal == nil {
@@ -79,9 +82,9 @@ func schemaRefusal(errs []graphqlError) error {
 	return refusal
 }
 
-// schemaError completes a refusal with the answer that has it.
-func (e *schemaMessage) schemaError(answer Response) *SchemaError {
-	err := &SchemaError{Response: answer, missing: e.missing}
+// InResponse implements transport.BodyError: it returns a *SchemaError.
+func (e *schemaMessage) InResponse(r transport.Response) error {
+	err := &SchemaError{Response: r, missing: e.missing}
 	for _, m := range e.missing {
 		if err.Field == "" || !slices.Contains(optionalFields, m.field) { // what cannot be left out is the reason
 			err.Type, err.Field = m.typ, m.field
@@ -97,16 +100,19 @@ type schemaGaps struct {
 	lacks map[string]time.Time
 	// refused has, by name, the documents that were refused for another reason.
 	refused map[string]refusedDocument
+	// trimmed has documents without optional fields, by those fields and the text.
 	trimmed map[string]document
 }
 
+// refusedDocument is the refusal of a document, which is not sent again before until.
 type refusedDocument struct {
 	err   *SchemaError
 	until time.Time
 }
 
-// document is the document without the optional fields that the schema lacks, or the error that it was refused with.
-func (s *schemaGaps) document(doc document, now time.Time) (document, error) {
+// usableDocument returns the document without the optional fields that the schema lacks, or the error that it was
+// refused with.
+func (s *schemaGaps) usableDocument(doc document, now time.Time) (document, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last, ok := s.refused[doc.name]; ok && now.Before(last.until) {
@@ -169,7 +175,7 @@ func (d *document) selects(field string) bool {
 	return false
 }
 
-// without is the document without some of its optional fields.
+// without returns the document without some of its optional fields.
 func (d *document) without(fields []string) document {
 	var text strings.Builder
 	for line := range strings.Lines(d.text) {

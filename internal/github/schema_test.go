@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // newSchemaClient makes a client of a server whose schema lacks some fields.
@@ -27,14 +28,14 @@ func newSchemaClient(t *testing.T, now *time.Time, api API, lacking ...string) (
 		Datasets: []*githubtest.Dataset{data}, Now: func() time.Time { return *now }, MissingFields: lacking,
 	})
 	var reported []string
-	client, err := New(Settings{
-		HTTP: http.DefaultClient, Endpoint: server.URL, API: api, Credential: TokenCredential(githubtest.DefaultToken),
-		Now: func() time.Time { return *now }, OnSchemaError: func(err *SchemaError) {
-			reported = append(reported,
-				err.Error())
-		},
+	requests, err := transport.New(transport.Settings{
+		HTTP: http.DefaultClient, Endpoint: server.URL, Credential: transport.TokenCredential(githubtest.DefaultToken),
+		Now: func() time.Time { return *now },
 	})
 	require.NoError(t, err)
+	client := New(requests, Settings{API: api, OnSchemaError: func(err *SchemaError) {
+		reported = append(reported, err.Error())
+	}})
 	return client, server, &reported
 }
 

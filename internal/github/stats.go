@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const contributorsEndpoint = "/repos/{owner}/{repo}/stats/contributors"
@@ -68,6 +69,7 @@ type contributorRow struct {
 	Weeks  []contributorWeekRow `json:"weeks"`
 }
 
+// contributorWeekRow is a week of an author in the response. Week is a Unix time in seconds.
 type contributorWeekRow struct {
 	Week      int64 `json:"w"`
 	Additions int64 `json:"a"`
@@ -76,39 +78,35 @@ type contributorWeekRow struct {
 }
 
 // contributorRows is the format of the statistics. validContributors checks the rows one by one.
-var contributorRows = listOf(func(*contributorRow, fieldErrors) bool { return true })
+var contributorRows = listFormat(func(*contributorRow, fieldErrors) bool { return true })
 
 // ReadContributors requests the statistics of a repository with background priority
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (c *Client) ReadContributors(ctx context.Context, org string, repo activity.Repository) (ContributorStats, error) {
 	var rows []*contributorRow
 	var invalid map[int]fieldErrors
-	x := &exchange{call: call{
-		endpoint: contributorsEndpoint, resource: budget.ResourceREST, price: 1,
-		callOptions: callOptions{trustsRefusal: true},
-		newRequest:  c.newGetRequest(repoPath(org, &repo, "/stats/contributors")),
-		points:      func() int { return 1 }, quota: func() budget.Quota { return budget.Quota{} },
-	}}
-	x.decode = func(_ http.Header, body []byte) error {
-		rows = nil
-		switch x.status {
-		case http.StatusAccepted, http.StatusNoContent:
-			return nil
-		}
-		var err error
-		if rows, invalid, err = contributorRows.decode(body); err != nil {
-			return err
-		}
-		if rows == nil {
-			return errors.New("null, not the list that was expected")
-		}
-		return nil
-	}
-	if err := c.send(withScope(ctx, scope{repo: repo.ID, priority: budget.Background}), x); err != nil {
+	ctx = transport.WithScope(ctx, transport.Scope{RepoID: repo.ID, Priority: budget.Background})
+	status, err := c.transport.Send(ctx, &transport.Call{
+		Endpoint: contributorsEndpoint, Resource: budget.ResourceREST, Price: 1,
+		Path:        repoPath(org, &repo, "/stats/contributors"),
+		CallOptions: transport.CallOptions{TrustsRefusal: true},
+		Decode: func(r transport.Received) (info transport.BodyInfo, err error) {
+			rows, info.Points = nil, 1
+			switch r.Status {
+			case http.StatusAccepted, http.StatusNoContent:
+				return info, nil
+			}
+			if rows, invalid, err = contributorRows.decode(r.Body); err == nil && rows == nil {
+				err = errors.New("null, not the list that was expected")
+			}
+			return info, err
+		},
+	})
+	if err != nil {
 		return ContributorStats{}, err
 	}
 	return ContributorStats{
-		Pending: x.status == http.StatusAccepted, Empty: x.status == http.StatusNoContent,
+		Pending: status == http.StatusAccepted, Empty: status == http.StatusNoContent,
 		Contributors: c.validContributors(rows, invalid),
 	}, nil
 }
@@ -117,7 +115,7 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 func (c *Client) validContributors(rows []*contributorRow, invalid map[int]fieldErrors) []Contributor {
 	if len(rows) > maxContributors {
 		err := fmt.Errorf("%s: %d authors, want at most %d", contributorsEndpoint, len(rows), maxContributors)
-		c.settings.OnInvalidValue(err)
+		c.transport.ReportInvalidValue(err)
 		rows = rows[:maxContributors]
 	}
 	list := make([]Contributor, 0, len(rows))
@@ -131,7 +129,7 @@ func (c *Client) validContributors(rows []*contributorRow, invalid map[int]field
 		}
 		actor := restActor(row.Author)
 		if err := actor.Validate(); err != nil {
-			c.settings.OnInvalidValue(err)
+			c.transport.ReportInvalidValue(err)
 			continue
 		}
 		list = append(list, Contributor{Actor: actor, Weeks: c.validWeeks(row.Weeks)})
@@ -139,6 +137,7 @@ func (c *Client) validContributors(rows []*contributorRow, invalid map[int]field
 	return list
 }
 
+// validWeeks returns the valid weeks that are not zero.
 func (c *Client) validWeeks(sums []contributorWeekRow) []ContributorWeek {
 	var weeks []ContributorWeek
 	for i := range sums {
@@ -146,7 +145,7 @@ func (c *Client) validWeeks(sums []contributorWeekRow) []ContributorWeek {
 		start := time.Unix(s.Week, 0).UTC()
 		if !isWeekStart(start) || !inRange(s.Additions, maxWeekLines) || !inRange(s.Deletions, maxWeekLines) ||
 			!inRange(s.Commits, maxWeekLines) {
-			c.settings.OnInvalidValue(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
+			c.transport.ReportInvalidValue(fmt.Errorf("%s: a week of %+v", contributorsEndpoint, *s))
 			continue
 		}
 		if s.Additions|s.Deletions|s.Commits == 0 {
@@ -165,4 +164,5 @@ func isWeekStart(t time.Time) bool {
 	return t.Unix() >= 0 && t.Year() < 2107 && t.Weekday() == time.Sunday && t.Equal(t.Truncate(24*time.Hour))
 }
 
+// inRange reports whether a number is from 0 to most.
 func inRange(n, most int64) bool { return n >= 0 && n <= most }

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const statsRoute = "/repos/{owner}/{repo}/stats/contributors"
@@ -46,9 +47,9 @@ func TestContributors(t *testing.T) {
 		b := newBench(t, api, data)
 		require.True(t, b.contributors("one").Pending)
 		last := b.seen[len(b.seen)-1]
-		require.Equal(t, github.Attempt{
+		require.Equal(t, transport.Attempt{
 			Endpoint: statsRoute, StatusClass: "2xx", Resource: budget.ResourceREST, Points: 1, PredictedPoints: 1,
-			Remaining: last.Remaining, Limit: 5000, Reset: last.Reset,
+			Quota: budget.Quota{Remaining: last.Quota.Remaining, Limit: 5000, Reset: last.Quota.Reset},
 		}, last)
 		require.Equal(t, 1, b.requests(statsRoute))
 
@@ -75,7 +76,7 @@ func TestContributorsOfLargeRepositories(t *testing.T) {
 	t.Parallel()
 	data := dataset("one")
 	commit(data, "one", lastWeek.Start)
-	b := newBench(t, github.APIREST, data, func(s *githubtest.Settings, _ *github.Settings) {
+	b := newBench(t, github.APIREST, data, func(s *githubtest.Settings, _ *transport.Settings) {
 		s.StatsPending,
 			s.StatsZeroFrom = -1, 1
 	})
@@ -130,7 +131,7 @@ func TestInvalidContributors(t *testing.T) {
 					test.body),
 			})
 			told, err := b.client.ReadContributors(t.Context(), org, repo)
-			require.Equal(t, test.fails, is[*github.UnavailableError](err), "%v", err)
+			require.Equal(t, test.fails, is[*transport.UnavailableError](err), "%v", err)
 			weeks := 0
 			for _, c := range told.Contributors {
 				weeks += len(c.Weeks)
@@ -217,7 +218,7 @@ func TestSampleLinesEnds(t *testing.T) {
 			Head: sha(99_999),
 		}
 		_, err := b.client.ReadCommitLines(t.Context(), request, none)
-		require.True(t, is[*github.NotFoundError](err), "%v", err)
+		require.True(t, is[*transport.NotFoundError](err), "%v", err)
 
 		request.Head = ""
 		chunks := 0
@@ -255,7 +256,7 @@ func TestLimitOfBackgroundRequests(t *testing.T) {
 			Window: lastWeek, MaxCommits: 60, Priority: budget.Background,
 		},
 			func([]activity.Event) error { return nil })
-		require.True(t, is[*github.LimitError](err), "%v", err)
+		require.True(t, is[*transport.LimitError](err), "%v", err)
 		_, err = b.discover()
 		require.NoError(t, err)
 	}
@@ -282,7 +283,7 @@ func TestAnEndlessWeek(t *testing.T) {
 			}
 			return nil
 		})
-		require.True(t, is[*github.UnavailableError](err), "%T: %v", err, err)
+		require.True(t, is[*transport.UnavailableError](err), "%T: %v", err, err)
 		require.False(t, outcome.Complete)
 		for key, times := range met {
 			require.Equal(t, 1, times, "%v", key)

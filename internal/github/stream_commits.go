@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // commitSource reads the commits of the default branch. A reading goes from the head of the former one to the present
@@ -25,64 +25,20 @@ var commitSource = streamSource{
 	readREST: func(ctx context.Context, r *reader) error { return r.resolveHeads(ctx, r.readCommitsREST(ctx)) },
 	activity: &activitySource{
 		selectFirst: selectFirstCommits,
+		selectMember: func(req *ReadRequest, v *memberVariables) {
+			v.memberCommits = memberCommits{Commits: true, Since: req.commitsSince()}
+		},
 		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
 			return r.resolveHeads(ctx, r.readCommitsGraphQL(ctx, data, errs))
 		},
 		isBounded: func(req *ReadRequest) bool { return req.ReadHead != "" },
 	},
-	signal: func(n *repositoryNode, _ nodeMarks, isIncomplete bool, s *activity.Signals) bool {
+	signal: func(n *repositoryNode, _ latestUpdates, isIncomplete bool, s *activity.Signals) bool {
 		if n.Branch != nil && n.Branch.Target != nil {
 			s.Head = n.Branch.Target.OID
 		}
 		return !isIncomplete && n.invalid == nil
 	},
-}
-
-// commitsPageSize is the number of commits in a page of GraphQL.
-const commitsPageSize = 100
-
-type commitTarget struct {
-	OID     string `json:"oid"`
-	History *struct {
-		PageInfo pageInfo      `json:"pageInfo"`
-		Nodes    []*commitNode `json:"nodes"`
-	} `json:"history"`
-}
-
-func (a *repositoryActivity) target() *commitTarget {
-	if a.Object != nil {
-		return a.Object
-	}
-	if a.Branch != nil {
-		return a.Branch.Target
-	}
-	return nil
-}
-
-// commitVariables select a page of commits: of the default branch's head, or of the commit with the object name OID.
-type commitVariables struct {
-	Head         bool    `json:"head"`
-	Pinned       bool    `json:"pinned"`
-	OID          *string `json:"oid"`
-	Lines        bool    `json:"lines"`
-	CommitsFirst int     `json:"commitsFirst"`
-	CommitsAfter *string `json:"commitsAfter"`
-	Since        *string `json:"since"`
-	Until        *string `json:"until"`
-}
-
-// selectCommit selects the commits that a commit reaches, instead of those of the default branch.
-func (v *commitVariables) selectCommit(oid string) { v.Head, v.Pinned, v.OID = false, true, &oid }
-
-func (v *commitVariables) selectsCommits() bool { return v.Head || v.Pinned }
-
-// nextPage selects the page after a cursor. It reports whether the cursor is a new one.
-func (v *commitVariables) nextPage(cursor string) bool {
-	if v.CommitsAfter != nil && *v.CommitsAfter == cursor {
-		return false
-	}
-	v.CommitsAfter = &cursor
-	return true
 }
 
 // selectFirstCommits selects the first page: from ReadRequest.AtCommit, or from the default branch's head.
@@ -92,25 +48,6 @@ func selectFirstCommits(req *ReadRequest, v *activityVariables) {
 	} else {
 		v.selectCommit(req.AtCommit)
 	}
-}
-
-// commitsSince returns the time from which commits are listed; nil for a walk from head to head, which has no bound.
-func (r *ReadRequest) commitsSince() *string {
-	if r.ReadHead != "" {
-		return nil
-	}
-	since := formatTime(r.Since[activity.StreamCommits])
-	return &since
-}
-
-// commitsUntil returns the time up to which commits are listed; nil for no bound.
-func (r *ReadRequest) commitsUntil() *string {
-	end := r.Until[activity.StreamCommits]
-	if r.ReadHead != "" || end.IsZero() {
-		return nil
-	}
-	until := formatTime(end)
-	return &until
 }
 
 // readCommitsGraphQL reads commits from their first page on.
@@ -129,15 +66,16 @@ func (r *reader) readCommitsGraphQL(ctx context.Context, data *repositoryActivit
 		return nil // an empty repository
 	}
 	if !isObjectName(target.OID) {
-		answer := Response{Endpoint: activityQuery.name, Status: http.StatusOK}
-		return &UnavailableError{Response: answer, Err: errNoHead}
+		return &transport.UnavailableError{
+			Response: transport.Response{Endpoint: activityQuery.name, Status: http.StatusOK}, Err: errNoHead,
+		}
 	}
 	r.result.Head = target.OID
 	if target.OID == r.request.ReadHead {
 		return nil
 	}
-	w := newWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
-	v := r.variables()
+	w := newHistoryWalk(r.request.ReadHead, r.request.Since[activity.StreamCommits])
+	v := r.newActivityVariables()
 	v.selectCommit(target.OID)
 	for range maxPages {
 		more, err := r.handleCommitPage(ctx, target, errs, w, &v)
@@ -202,6 +140,7 @@ func (r *reader) completePage(
 	return target, nil
 }
 
+// hasNull reports whether a row of a page is missing.
 func hasNull(nodes []*commitNode) bool {
 	for _, n := range nodes {
 		if n == nil {
@@ -211,30 +150,11 @@ func hasNull(nodes []*commitNode) bool {
 	return false
 }
 
-// errorBelow returns the first error of a field or of something below it; nil for none.
-func errorBelow(errs []graphqlError, name string) *graphqlError {
-	for i := range errs {
-		if slices.Contains(errs[i].Path, any(name)) {
-			return &errs[i]
-		}
-	}
-	return nil
-}
-
-func errorAt(errs []graphqlError, names ...string) *graphqlError {
-	for i := range errs {
-		if slices.ContainsFunc(names, errs[i].atField) {
-			return &errs[i]
-		}
-	}
-	return nil
-}
-
 // requestWithoutLines requests a page again that the lines of a single commit made null, and then the lines alone.
 func (r *reader) requestWithoutLines(
 	ctx context.Context, errs []graphqlError, v *activityVariables,
 ) (*commitTarget, error) {
-	if e := errorAt(errs, "additions", "deletions"); e == nil {
+	if e := errorAtField(errs, "additions", "deletions"); e == nil {
 		return nil, missingDataError(activityQuery, errs, "history")
 	}
 	again := *v
@@ -253,6 +173,7 @@ func (r *reader) requestWithoutLines(
 	return target, r.fillLines(ctx, target.History.Nodes)
 }
 
+// commitEvents converts rows. It drops those without lines that are wanted, and those that cannot be decoded.
 func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
@@ -267,7 +188,7 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 		}
 		id, err := activity.CommitID(n.OID)
 		if err != nil {
-			r.client.settings.OnInvalidValue(err)
+			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
 		e := r.newEvent(activity.KindCommit, id, n.Author.actor(), n.CommittedDate)
@@ -278,72 +199,6 @@ func (r *reader) commitEvents(nodes []*commitNode) []activity.Event {
 	}
 	return events
 }
-
-const (
-	commitsEndpoint = "/repos/{owner}/{repo}/commits"
-	commitEndpoint  = "/repos/{owner}/{repo}/commits/{ref}"
-	compareEndpoint = "/repos/{owner}/{repo}/compare/{basehead}"
-)
-
-type (
-	// commitRowList is a page of a listing of commits; a row that cannot be decoded keeps its index.
-	commitRowList = []*gogithub.RepositoryCommit
-	// fetchCommits requests a page of commits by its number.
-	fetchCommits func(ctx context.Context, number string) (commitRowList, restPage, error)
-)
-
-// commitFields are the fields of a commit that are used.
-var commitFields = []string{"sha", "commit", "author", "parents", "stats"}
-
-// commitRows is the format of a page of commits, commitObject that of a commit with its lines, comparisonFormat that of
-// what one commit has and another has not.
-var (
-	commitRows       = listOf(isCompleteCommit, commitFields...)
-	commitObject     = objectOf(hasLines, commitFields...)
-	comparisonFormat = format[*gogithub.CommitsComparison]{decodeFields: decodeComparison, check: checkComparison}
-)
-
-func isCompleteCommit(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
-	committer := r.GetCommit().GetCommitter()
-	author := r.Author == nil || (r.Author.ID == nil) == (r.Author.Login == nil) // {} is one without an account
-	return wrong.present(r.SHA != nil, "sha") && wrong.present(r.Parents != nil, "parents") && author &&
-		wrong.present(committer != nil && committer.Date != nil, "commit")
-}
-
-// hasLines reports whether a commit has its lines, or lines that cannot be decoded.
-func hasLines(r *gogithub.RepositoryCommit, wrong fieldErrors) bool {
-	hasStats := r.Stats != nil && r.Stats.Additions != nil && r.Stats.Deletions != nil
-	return r.SHA != nil && wrong.present(hasStats, "stats")
-}
-
-func checkComparison(c *gogithub.CommitsComparison, info restPage) error {
-	if c.Status == nil || c.Commits == nil {
-		return errIncomplete
-	}
-	return checkRows(c.Commits, info, isCompleteCommit)
-}
-
-// decodeComparison decodes the commits of a comparison row by row, and of the rest what is used.
-func decodeComparison(body []byte, into **gogithub.CommitsComparison) (map[int]fieldErrors, error) {
-	var parts struct {
-		Status  *string         `json:"status"`
-		Total   json.RawMessage `json:"total_commits"`
-		Commits json.RawMessage `json:"commits"`
-	}
-	if err := json.Unmarshal(body, &parts); err != nil {
-		return nil, err
-	}
-	found := &gogithub.CommitsComparison{Status: parts.Status}
-	if err := json.Unmarshal(parts.Total, &found.TotalCommits); err != nil {
-		found.TotalCommits = nil // unknown: then no commit counts as the newest
-	}
-	invalid, err := decodeRows(parts.Commits, &found.Commits, commitFields)
-	*into = found
-	return invalid, err
-}
-
-// detailConcurrency bounds the requests for single commits in flight.
-const detailConcurrency = 4
 
 // readCommitsREST reads from the head of the former reading to the present one, or a window of committer dates.
 func (r *reader) readCommitsREST(ctx context.Context) error {
@@ -358,8 +213,9 @@ func (r *reader) readCommitsREST(ctx context.Context) error {
 // defaultBranch is Git's name of the default branch, which no other branch or tag has.
 const defaultBranch = "HEAD"
 
-// compareBranch compares with the default branch itself. That is one request where a page has everything, since it
-// shows the new head as well. Otherwise it is not done: a push between two pages would shift the rows.
+// compareBranch reads the commits between ReadHead and the default branch by its name. That is one request when a page
+// has all of them, since it shows the new head as well. Otherwise isDone is false: a push between two pages would shift
+// the rows.
 func (r *reader) compareBranch(ctx context.Context) (isDone bool, err error) {
 	comparison, info, err := r.requestComparison(ctx, defaultBranch, "1")
 	if isIncomparable(err) {
@@ -411,7 +267,7 @@ func newestCommit(c *gogithub.CommitsComparison) string {
 	return found
 }
 
-// readToHead pins the head first, so that a push meanwhile moves no row.
+// readToHead reads commits up to the present head, which it requests first, so that a push meanwhile moves no row.
 func (r *reader) readToHead(ctx context.Context) error {
 	head, err := r.startCommit(ctx)
 	if err != nil || head == "" || head == r.request.ReadHead {
@@ -438,19 +294,13 @@ func (r *reader) startCommit(ctx context.Context) (string, error) {
 	return r.requestHead(ctx, r.request.hadCommits())
 }
 
-// isIncomparable reports whether one of two commits does not exist.
-func isIncomparable(err error) bool {
-	gone, ok := errors.AsType[*NotFoundError](err)
-	return ok && gone.Endpoint == compareEndpoint
-}
-
 // requestHead returns the object name of the default branch's newest commit; empty in an empty repository, whose
 // response is 409, unless it had commits (https://docs.github.com/rest/commits/commits#list-commits).
 func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, error) {
-	rows, _, err := get(ctx, r.client, restRequest{
-		endpoint: commitsEndpoint, path: r.path("/commits"), query: values("per_page", "1"),
+	rows, _, err := requestREST(ctx, r.client, restRequest{
+		endpoint: commitsEndpoint, path: r.path("/commits"), query: queryValues("per_page", "1"),
 	}, commitRows)
-	var refused *NotFoundError
+	var refused *transport.NotFoundError
 	// One that had commits cannot become empty.
 	isEmpty := errors.As(err, &refused) && refused.Status == http.StatusConflict &&
 		strings.Contains(refused.Message, "empty")
@@ -461,16 +311,13 @@ func (r *reader) requestHead(ctx context.Context, hadCommits bool) (string, erro
 		err = malformed(commitsEndpoint, "no commits where there were some")
 	}
 	if err == nil && len(rows) > 0 && !isObjectName(rows[0].GetSHA()) {
-		err = &UnavailableError{Response: Response{Endpoint: commitsEndpoint}, Err: errNoHead}
+		err = &transport.UnavailableError{Response: transport.Response{Endpoint: commitsEndpoint}, Err: errNoHead}
 	}
 	if err != nil || len(rows) == 0 {
 		return "", err
 	}
 	return rows[0].GetSHA(), nil
 }
-
-// comparisonStatuses are how one commit may relate to another.
-var comparisonStatuses = []string{"ahead", "behind", "diverged", "identical"}
 
 // compareHead reads the commits that the new head reaches and the former one does not.
 func (r *reader) compareHead(ctx context.Context, head string) error {
@@ -489,9 +336,9 @@ func (r *reader) compareHead(ctx context.Context, head string) error {
 func (r *reader) requestComparison(
 	ctx context.Context, head, number string,
 ) (*gogithub.CommitsComparison, restPage, error) {
-	comparison, info, err := get(ctx, r.client, restRequest{
+	comparison, info, err := requestREST(ctx, r.client, restRequest{
 		endpoint: compareEndpoint, path: r.path("/compare/" + r.request.ReadHead + "..." + head),
-		query: values("per_page", strconv.Itoa(perPage), "page", number), expectsNotFound: true,
+		query: queryValues("per_page", strconv.Itoa(perPage), "page", number), expectsNotFound: true,
 	}, comparisonFormat)
 	if err == nil && !slices.Contains(comparisonStatuses, comparison.GetStatus()) {
 		err = malformed(compareEndpoint, "a response without a comparison")
@@ -517,7 +364,7 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 		return r.requestCommits(ctx, head, number)
 	}
 	err := r.eachCommitPage(ctx, commitsEndpoint, fetch, func(rows commitRowList, invalid map[int]fieldErrors) error {
-		all = append(all, r.commitsOf(rows, invalid)...)
+		all = append(all, r.toRestCommits(rows, invalid)...)
 		return nil
 	})
 	if err != nil {
@@ -536,12 +383,12 @@ func (r *reader) readPastCommits(ctx context.Context, head string) error {
 
 // requestCommits requests a page of commits by committer date.
 func (r *reader) requestCommits(ctx context.Context, head, number string) (commitRowList, restPage, error) {
-	query := values("sha", head, "per_page", strconv.Itoa(perPage), "page", number,
+	query := queryValues("sha", head, "per_page", strconv.Itoa(perPage), "page", number,
 		"since", formatTime(r.request.Since[activity.StreamCommits]))
 	if until := r.request.Until[activity.StreamCommits]; !until.IsZero() && r.request.ReadHead == "" {
 		query.Set("until", formatTime(until))
 	}
-	return get(ctx, r.client, restRequest{
+	return requestREST(ctx, r.client, restRequest{
 		endpoint: commitsEndpoint, path: r.path("/commits"), query: query,
 	}, commitRows)
 }
@@ -558,7 +405,7 @@ func (r *reader) emitCommitPages(
 // emitCommits emits commits with their lines.
 func (r *reader) emitCommits(ctx context.Context, rows commitRowList, invalid map[int]fieldErrors) error {
 	r.former.addRows(rows)
-	return r.emitWithLines(ctx, r.commitsOf(rows, invalid))
+	return r.emitWithLines(ctx, r.toRestCommits(rows, invalid))
 }
 
 // emitWithLines emits commits with their lines. Those that have them are emitted also where others fail.
@@ -591,33 +438,4 @@ func (r *reader) eachCommitPage(
 		}
 	}
 	return errEndless(endpoint)
-}
-
-// restCommit is the used part of a row: the whole row is a hundred times as large.
-type restCommit struct {
-	event activity.Event
-	sha   string // whose lines are asked for; empty when they are not
-}
-
-// commitsOf converts rows. It drops those that cannot be decoded.
-func (r *reader) commitsOf(rows commitRowList, invalid map[int]fieldErrors) []restCommit {
-	commits := make([]restCommit, 0, len(rows))
-	for i, row := range rows {
-		if invalid[i] != nil {
-			r.client.reportInvalidRow(commitsEndpoint, invalid[i])
-			continue
-		}
-		id, err := activity.CommitID(row.GetSHA())
-		if err != nil {
-			r.client.settings.OnInvalidValue(err)
-			continue
-		}
-		at := row.GetCommit().GetCommitter().GetDate().Time
-		commit := restCommit{event: r.newEvent(activity.KindCommit, id, restAuthor(row), at)}
-		if len(row.Parents) <= 1 && !r.request.SkipLines && !at.Before(r.request.Since[activity.StreamCommits]) {
-			commit.sha = row.GetSHA() // no merge, asked for, and not too old to be recorded
-		}
-		commits = append(commits, commit)
-	}
-	return commits
 }

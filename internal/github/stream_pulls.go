@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
@@ -21,70 +20,17 @@ var pullSource = streamSource{
 	readREST:      func(ctx context.Context, r *reader) error { return r.readPullsREST(ctx) },
 	isConditional: true,
 	activity: &activitySource{
-		selectFirst: func(_ *ReadRequest, v *activityVariables) { v.Pulls = true },
+		selectFirst:  func(_ *ReadRequest, v *activityVariables) { v.Pulls = true },
+		selectMember: func(_ *ReadRequest, v *memberVariables) { v.Pulls = true },
 		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
 			return r.readPullsGraphQL(ctx, data, errs)
 		},
 		isBounded: func(*ReadRequest) bool { return false },
 	},
-	signal: func(n *repositoryNode, m nodeMarks, _ bool, s *activity.Signals) (ok bool) {
+	signal: func(n *repositoryNode, m latestUpdates, _ bool, s *activity.Signals) (ok bool) {
 		s.Pulls, ok = m.pulls.get(n.ID, n.HasPulls)
 		return ok
 	},
-}
-
-// The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
-// the following ones, and of the smallest one.
-const (
-	pullsPageSize     = 25
-	pullsNextPageSize = 50
-	minPullsPageSize  = 5
-)
-
-type pullNode struct {
-	ID        string            `json:"id"`
-	Number    int64             `json:"number"`
-	CreatedAt time.Time         `json:"createdAt"`
-	MergedAt  *time.Time        `json:"mergedAt"`
-	UpdatedAt time.Time         `json:"updatedAt"`
-	Author    *account          `json:"author"`
-	Reviews   *reviewConnection `json:"reviews"`
-
-	invalid fieldErrors
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *pullNode) UnmarshalJSON(raw []byte) (err error) {
-	type plain pullNode
-	n.invalid, err = decodeRow(raw, (*plain)(n))
-	return err
-}
-
-type reviewConnection struct {
-	PageInfo pageInfo      `json:"pageInfo"`
-	Nodes    []*reviewNode `json:"nodes"`
-}
-
-type reviewNode struct {
-	FullDatabaseID json.Number `json:"fullDatabaseId"`
-	SubmittedAt    *time.Time  `json:"submittedAt"`
-	Author         *account    `json:"author"`
-
-	invalid fieldErrors
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *reviewNode) UnmarshalJSON(raw []byte) (err error) {
-	type plain reviewNode
-	n.invalid, err = decodeRow(raw, (*plain)(n))
-	return err
-}
-
-// pullVariables select a page of pull requests.
-type pullVariables struct {
-	Pulls      bool    `json:"pulls"`
-	PullsFirst int     `json:"pullsFirst"`
-	PullsAfter *string `json:"pullsAfter"`
 }
 
 // pullRow is a row of a listing of pull requests.
@@ -102,41 +48,13 @@ type pullPage []pullRow
 // fetchPulls requests the page at a cursor. It returns the next cursor, which is empty at the end.
 type fetchPulls func(ctx context.Context, cursor string) (pullPage, string, error)
 
-// PullScan is a range of update times, both exclusive, of which everything in a listing of pull requests by update
-// time was emitted. A pull request that is touched later leaves the range.
-type PullScan struct{ Start, End time.Time }
-
-// PullScans are the ranges that several readings have covered: one that fails near the top has its range, and those
-// before it have theirs.
-type PullScans []PullScan
-
-// maxScans bounds the ranges that are remembered. What a dropped one covered is read again.
-const maxScans = 4
-
-func (s PullScans) contains(updated time.Time) bool {
-	return slices.ContainsFunc(s, func(scan PullScan) bool {
-		return updated.After(scan.Start) && updated.Before(scan.End)
-	})
-}
-
-// add returns the scans with another one, which replaces those that it covers.
-func (s PullScans) add(scan PullScan) PullScans {
-	all := PullScans{scan}
-	for _, former := range s {
-		if former.Start.Before(scan.Start) {
-			all = append(all, former)
-		}
-	}
-	return all[:min(len(all), maxScans)]
-}
-
 // maxRescans bounds how often the top of the listing is read again. Each time it is shorter.
 const maxRescans = 10
 
 // scanPulls reads pull requests by update time, from the newest to those that were updated before Since. fetch
 // returns the page at a cursor and the next cursor, which is empty at the end.
 //
-// A row that is touched during the scan moves to the top, which was read already. So after a scan of several pages
+// A row that is updated during the scan moves to the top, which was read already. So after a scan of several pages
 // the top is read again, down to the newest row of the scan before, until that takes a single page.
 func (r *reader) scanPulls(ctx context.Context, fetch fetchPulls) error {
 	since := r.request.Since[activity.StreamPulls]
@@ -199,7 +117,7 @@ func (r *reader) coversGap(rows pullPage, next string) bool {
 
 // recordScanned extends the scan from the newest row down to a row that was emitted, now or before.
 func (r *reader) recordScanned(updated, newest time.Time) {
-	if settled := r.client.githubNow().Add(-settleAfter); newest.After(settled) {
+	if settled := r.client.transport.GitHubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
 	}
 	r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
@@ -251,7 +169,7 @@ func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity,
 	first := data
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		if first == nil {
-			v := r.variables()
+			v := r.newActivityVariables()
 			v.Pulls, v.PullsFirst = true, pullsNextPageSize
 			if cursor != "" {
 				v.PullsAfter = &cursor
@@ -273,6 +191,7 @@ func errPullsOff() error {
 	return notInActivity("pull requests are switched off")
 }
 
+// graphqlPullPage converts a page, and returns the next cursor. The error is that of a page that lacks a part.
 func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) (pullPage, string, error) {
 	if string(data.HasPulls) == "false" {
 		return nil, "", errPullsOff()
@@ -305,6 +224,8 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 	return rows, "", nil
 }
 
+// graphqlPullEvents returns the events of a pull request and of its reviews, and requests the reviews that its row
+// lacks.
 func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
 	var events []activity.Event
 	if n.invalid == nil || n.invalid.hasOnly("reviews") {
@@ -335,6 +256,7 @@ type reviewsVariables struct {
 
 func (reviewsVariables) document() document { return reviewsQuery }
 
+// requestReviews requests the page of a pull request's reviews after a cursor.
 func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewConnection, error) {
 	type reviewsData struct {
 		Node *struct {
@@ -357,6 +279,7 @@ func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewC
 	return data.Node.Reviews, nil
 }
 
+// graphqlReviewEvents converts reviews. It drops pending ones, and those that cannot be decoded.
 func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 	events := make([]activity.Event, 0, len(nodes))
 	for _, n := range nodes {
@@ -369,7 +292,7 @@ func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 		}
 		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
 		if err != nil {
-			r.client.settings.OnInvalidValue(err)
+			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
 		e := r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt)
@@ -385,29 +308,31 @@ const (
 
 // pullRows is the format of a page of pull requests, reviewRows that of a page of reviews.
 var (
-	pullRows   = listOf(isCompletePull, "number", "user", "created_at", "updated_at", "merged_at")
-	reviewRows = listOf(isCompleteReview, "id", "user", "submitted_at")
+	pullRows   = listFormat(isCompletePull, "number", "user", "created_at", "updated_at", "merged_at")
+	reviewRows = listFormat(isCompleteReview, "id", "user", "submitted_at")
 )
 
+// isCompletePull reports whether a row has what every pull request has.
 func isCompletePull(r *gogithub.PullRequest, wrong fieldErrors) bool {
-	return wrong.present(r.Number != nil, "number") && wrong.present(r.CreatedAt != nil, "created_at") &&
-		wrong.present(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
+	return wrong.isPresent(r.Number != nil, "number") && wrong.isPresent(r.CreatedAt != nil, "created_at") &&
+		wrong.isPresent(r.UpdatedAt != nil, "updated_at") && isCompleteUser(r.User)
 }
 
+// isCompleteReview reports whether a row has what every review has.
 func isCompleteReview(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
-	return wrong.present(r.ID != nil, "id") && isCompleteUser(r.User)
+	return wrong.isPresent(r.ID != nil, "id") && isCompleteUser(r.User)
 }
 
 // readPullsREST reads the listing by update time, which must be requested in descending order
 // (https://docs.github.com/rest/pulls/pulls#list-pull-requests).
 func (r *reader) readPullsREST(ctx context.Context) error {
-	former, first := r.validator(activity.StreamPulls), Validator{}
+	former, first := r.usableValidator(activity.StreamPulls), Validator{}
 	err := r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
 		number, _ := strconv.Atoi(cursor) // empty is the first page
 		number = max(1, number)
-		rows, info, err := get(ctx, r.client, restRequest{
+		rows, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: pullsEndpoint, path: r.path("/pulls"), etag: former.ETag,
-			query: values("state", "all", "sort", "updated", "direction", "desc",
+			query: queryValues("state", "all", "sort", "updated", "direction", "desc",
 				"per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, pullRows)
 		if err != nil {
@@ -415,7 +340,7 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 		}
 		if info.unchanged {
 			first = former
-		} else if number == 1 { // whatever is touched comes to its top
+		} else if number == 1 { // an update moves a row to its top
 			first = Validator{}
 			if r.isSettled(rows) {
 				first.ETag = info.etag
@@ -428,7 +353,7 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 		return r.restPullPage(rows, info.invalid), strconv.Itoa(number + 1), nil
 	})
 	if err == nil {
-		r.keepValidator(activity.StreamPulls, first)
+		r.setValidator(activity.StreamPulls, first)
 	}
 	return err
 }
@@ -437,10 +362,12 @@ func (r *reader) readPullsREST(ctx context.Context) error {
 // replicas may lag. Validators and scans end before it.
 const settleAfter = 30 * time.Second
 
+// isSettled reports whether the newest change of a first page is final.
 func (r *reader) isSettled(rows []*gogithub.PullRequest) bool {
-	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.githubNow().Add(-settleAfter))
+	return len(rows) == 0 || rows[0].GetUpdatedAt().Before(r.client.transport.GitHubNow().Add(-settleAfter))
 }
 
+// restPullPage converts a page. It drops rows that cannot be ordered.
 func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fieldErrors) pullPage {
 	list := make(pullPage, 0, len(rows))
 	for i, row := range rows {
@@ -461,6 +388,7 @@ func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fiel
 	return list
 }
 
+// restPullEvents returns the events of a pull request and requests its reviews for theirs.
 func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) ([]activity.Event, error) {
 	var merged *time.Time
 	if row.MergedAt != nil {
@@ -471,9 +399,9 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	}
 	for number := 1; number <= maxPages; number++ {
-		reviews, info, err := get(ctx, r.client, restRequest{
+		reviews, info, err := requestREST(ctx, r.client, restRequest{
 			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(row.GetNumber()) + "/reviews"),
-			query: values("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
+			query: queryValues("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, reviewRows)
 		if err != nil {
 			return nil, err
@@ -486,6 +414,7 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	return nil, errEndless(reviewsEndpoint)
 }
 
+// restReviewEvents converts reviews. It drops pending ones, and those that cannot be decoded.
 func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, invalid map[int]fieldErrors) []activity.Event {
 	events := make([]activity.Event, 0, len(rows))
 	for i, row := range rows {

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 const (
@@ -58,7 +59,7 @@ func TestSignalsOfChange(t *testing.T) {
 		changed(func(d *githubtest.Dataset) { review(d, 1, ago(40*time.Minute)) }))
 	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
 		changed(func(d *githubtest.Dataset) { comment(d, 1, ago(30*time.Minute)) }))
-	require.Equal(t, activity.StreamsOf(activity.StreamComments),
+	require.Equal(t, activity.StreamsOf(activity.StreamComments, activity.StreamIssues),
 		changed(func(d *githubtest.Dataset) { comment(d, 7, ago(20*time.Minute)) }))
 }
 
@@ -89,8 +90,7 @@ func TestWatermarkIsInclusive(t *testing.T) {
 		pull(data, 1, ago(time.Hour))
 		comment(data, 1, ago(time.Hour))
 		b := newBench(t, api, data)
-		require.Len(t, b.all(since(b.repo("one"), ago(time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments)), 3)
+		require.Len(t, b.all(since(b.repo("one"), ago(time.Hour), everyStream...)), 3)
 	})
 }
 
@@ -343,8 +343,7 @@ func TestActors(t *testing.T) {
 		comment(data, 1, at).Login = new("gone")
 		data.DeleteUser("gone")
 		b := newBench(t, api, data)
-		events := b.all(since(b.repo("one"), ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments))
+		events := b.all(since(b.repo("one"), ago(24*time.Hour), everyStream...))
 		require.Equal(t, map[string]int{
 			"commit renovate[bot]": 1, "commit unlinked_git_author": 3, "commit unattributed_commit": 1,
 			"pull_request_opened dependabot[bot]": 1, "pull_request_opened ghost": 2,
@@ -382,7 +381,7 @@ func TestTokenWithoutIssues(t *testing.T) {
 		commit(data, "one", ago(time.Hour))
 		pull(data, 1, ago(time.Hour))
 		comment(data, 1, ago(time.Hour))
-		b := newBench(t, api, data, func(s *githubtest.Settings, _ *github.Settings) {
+		b := newBench(t, api, data, func(s *githubtest.Settings, _ *transport.Settings) {
 			s.Credentials = []githubtest.Credential{{
 				Token: githubtest.DefaultToken, Login: "l",
 				Forbidden: []string{"issues"},
@@ -392,12 +391,12 @@ func TestTokenWithoutIssues(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, found, 2)
 		require.False(t, found["one"].Signals.Streams.Has(activity.StreamComments))
-		events, outcome := b.read(since(found["one"], ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments))
+		events, outcome := b.read(since(found["one"], ago(24*time.Hour), everyStream...))
 		require.Len(t, events, 2)
-		require.Len(t, outcome.Failed, 1)
-		var forbidden *github.ForbiddenError
-		require.ErrorAs(t, outcome.Failed[activity.StreamComments], &forbidden)
+		require.Len(t, outcome.Failed, 2)
+		for _, s := range []activity.Stream{activity.StreamComments, activity.StreamIssues} {
+			require.ErrorAs(t, outcome.Failed[s], new(*transport.ForbiddenError))
+		}
 	})
 }
 
@@ -412,8 +411,7 @@ func TestRenamedRepository(t *testing.T) {
 		b := newBench(t, api, data)
 		before := b.repo("one")
 		b.server.Update(func(d *githubtest.Dataset) { d.Rename("one", "renamed") })
-		request := since(before, ago(24*time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments)
+		request := since(before, ago(24*time.Hour), everyStream...)
 		require.Len(t, b.all(request), 3)
 		request.Repo.NodeID = "" // known by its name alone
 		require.Len(t, b.all(request), 3)
@@ -432,15 +430,14 @@ func TestGoneAndBlocked(t *testing.T) {
 			d.Repo("two").Blocked = true
 			d.RemoveRepo("one")
 		})
-		_, outcome := b.read(since(one, ago(time.Hour), activity.StreamCommits, activity.StreamPulls,
-			activity.StreamComments))
+		_, outcome := b.read(since(one, ago(time.Hour), everyStream...))
 		require.Len(t, outcome.Failed, activity.NumStreams)
 		for _, err := range outcome.Failed {
-			var missing *github.NotFoundError
+			var missing *transport.NotFoundError
 			require.ErrorAs(t, err, &missing)
 		}
 		_, outcome = b.read(since(two, ago(time.Hour), activity.StreamComments))
-		var forbidden *github.ForbiddenError
+		var forbidden *transport.ForbiddenError
 		require.ErrorAs(t, outcome.Failed[activity.StreamComments], &forbidden)
 		require.True(t, forbidden.Legal)
 	})
@@ -504,7 +501,7 @@ func TestIdentical(t *testing.T) {
 	t.Parallel()
 	data := openTelemetry(t)
 	at := data.LastEventTime()
-	set := func(_ *githubtest.Settings, g *github.Settings) { g.RateLimit.MinRemaining = 0 }
+	set := func(_ *githubtest.Settings, g *transport.Settings) { g.RateLimit.MinRemaining = 0 }
 	graphql, rest := newBench(t, github.APIGraphQL, data, set), newBench(t, github.APIREST, data, set)
 	graphql.now, rest.now = at, at
 	for _, r := range data.Repos {

@@ -14,6 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // undecodable are values that cannot be decoded, where the second row has its value.
@@ -101,7 +102,7 @@ func TestUndecodable(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				var invalid atomic.Int64
-				b := newBench(t, api, undecodableData(), func(_ *githubtest.Settings, g *github.Settings) {
+				b := newBench(t, api, undecodableData(), func(_ *githubtest.Settings, g *transport.Settings) {
 					g.OnInvalidValue = func(error) { invalid.Add(1) }
 				})
 				repo := b.repo("one")
@@ -152,7 +153,7 @@ func TestUndecodableRepository(t *testing.T) {
 		github.APIREST:    "0.pushed_at",
 	} {
 		var invalid atomic.Int64
-		b := newBench(t, api, dataset("one", "two"), func(_ *githubtest.Settings, g *github.Settings) {
+		b := newBench(t, api, dataset("one", "two"), func(_ *githubtest.Settings, g *transport.Settings) {
 			g.OnInvalidValue = func(error) { invalid.Add(1) }
 		})
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.ValueAt(path, `"12200-05-05T00:00:00Z"`)})

@@ -5,53 +5,24 @@ package github
 
 import "time"
 
-// commitNode is a commit in a listing.
-type commitNode struct {
-	ID            string    `json:"id"`
-	OID           string    `json:"oid"`
-	CommittedDate time.Time `json:"committedDate"`
-	Additions     *int      `json:"additions"`
-	Deletions     *int      `json:"deletions"`
-	Author        *gitActor `json:"author"`
-	Parents       struct {
-		TotalCount int `json:"totalCount"`
-		Nodes      []*struct {
-			OID string `json:"oid"`
-		} `json:"nodes"`
-	} `json:"parents"`
-
-	// linesUnavailable says that the commit is left out of this reading, because GitHub does not return its lines.
-	linesUnavailable bool
-	// invalid has the fields that cannot be decoded.
-	invalid fieldErrors
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *commitNode) UnmarshalJSON(raw []byte) (err error) {
-	type plain commitNode
-	n.invalid, err = decodeRow(raw, (*plain)(n))
-	return err
-}
-
-func (n *commitNode) isMerge() bool { return n.Parents.TotalCount > 1 }
-
 // historyWalk follows a history from a new head until everything is seen that the former head does not reach. A
 // listing is in the order of dates, which clients choose: so the parents of commits end the walk, not their dates. A
 // commit is old when it is the former head or a parent of an old commit. The walk is complete when it has reached the
 // former head and every parent of a new commit was seen or is old.
 type historyWalk struct {
-	head        string // the old one
-	horizon     time.Time
-	headReached bool
-	seen        map[string]bool
-	old         map[string]bool
-	open        map[string]bool // parents of new commits that were not seen yet
+	formerHead    string // empty for none
+	horizon       time.Time
+	headReached   bool
+	seen          map[string]bool
+	oldCommits    map[string]bool
+	unseenParents map[string]bool // of new commits
 }
 
-func newWalk(head string, horizon time.Time) *historyWalk {
+// newHistoryWalk returns a walk from a new head to a former one. Commits before the horizon do not count.
+func newHistoryWalk(head string, horizon time.Time) *historyWalk {
 	return &historyWalk{
-		head: head, horizon: horizon,
-		seen: make(map[string]bool), old: make(map[string]bool), open: make(map[string]bool),
+		formerHead: head, horizon: horizon,
+		seen: make(map[string]bool), oldCommits: make(map[string]bool), unseenParents: make(map[string]bool),
 	}
 }
 
@@ -66,22 +37,23 @@ func (w *historyWalk) newCommits(nodes []*commitNode) []*commitNode {
 	return fresh
 }
 
+// visit records a commit of a page, and reports whether it is new.
 func (w *historyWalk) visit(n *commitNode) bool {
 	if w.seen[n.OID] {
 		return false
 	}
 	w.seen[n.OID] = true
-	delete(w.open, n.OID)
-	isOld := n.OID == w.head || w.old[n.OID]
-	w.headReached = w.headReached || n.OID == w.head
+	delete(w.unseenParents, n.OID)
+	isOld := n.OID == w.formerHead || w.oldCommits[n.OID]
+	w.headReached = w.headReached || n.OID == w.formerHead
 	for _, parent := range n.Parents.Nodes {
 		switch {
 		case parent == nil:
 		case isOld:
-			w.old[parent.OID] = true
-			delete(w.open, parent.OID)
-		case !w.old[parent.OID] && !w.seen[parent.OID]:
-			w.open[parent.OID] = true
+			w.oldCommits[parent.OID] = true
+			delete(w.unseenParents, parent.OID)
+		case !w.oldCommits[parent.OID] && !w.seen[parent.OID]:
+			w.unseenParents[parent.OID] = true
 		}
 	}
 	return !isOld
@@ -90,7 +62,7 @@ func (w *historyWalk) visit(n *commitNode) bool {
 // isComplete reports whether the walk ends after a page: everything was seen, or the page and all that would follow
 // lie before the horizon. A rewritten history does not have the former head.
 func (w *historyWalk) isComplete(nodes []*commitNode) bool {
-	if w.headReached && len(w.open) == 0 {
+	if w.headReached && len(w.unseenParents) == 0 {
 		return true
 	}
 	dated := false

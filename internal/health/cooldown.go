@@ -11,13 +11,13 @@ import (
 
 // CooldownSettings configure when a server counts as unhealthy, and as healthy again.
 type CooldownSettings struct {
-	// Failures is how many requests must fail in a row through one API, where at least two and at least half as many
-	// different repositories are concerned, or all of the requests are about an organization as a whole. NumOrgs
-	// returns of how many organizations they must be: where there are several, the failures of one must not stop the
-	// others.
+	// Failures is how many requests must fail in a row through one API. They must be about at least two and at least
+	// half as many different repositories, or about an organization as a whole.
 	Failures int
-	NumOrgs  func() int // nil is one
-	// Pause is how long no request is sent after that.
+	// NumOrgs returns the number of organizations that the failed requests must be about: where there are several, the
+	// failures of one must not stop the others. It is called with each failed request, without a lock. nil is one.
+	NumOrgs func() int
+	// Pause is the time for which no request is sent after that.
 	Pause time.Duration
 	// Probes is the number of good probes in a row that end the cooldown.
 	Probes int
@@ -68,6 +68,10 @@ func NewCooldown(settings CooldownSettings) *Cooldown {
 // RecordRequest records the result of a request: nil is success. It returns the reason when the cooldown starts with
 // this request, otherwise nil.
 func (c *Cooldown) RecordRequest(r Request, failure error, now time.Time) (started *CooldownError) {
+	minOrgs := 1
+	if failure != nil {
+		minOrgs = c.settings.NumOrgs() // without the lock: it belongs to the caller
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if failure == nil {
@@ -80,7 +84,7 @@ func (c *Cooldown) RecordRequest(r Request, failure error, now time.Time) (start
 		c.streaks[r.API] = streak
 	}
 	streak.record(r)
-	if !c.startedAt.IsZero() || !c.isServerFailure(streak) {
+	if !c.startedAt.IsZero() || !c.isServerFailure(streak, minOrgs) {
 		return nil
 	}
 	c.startedAt, c.goodProbes = now, 0
@@ -92,6 +96,7 @@ func (c *Cooldown) RecordRequest(r Request, failure error, now time.Time) (start
 	return &cause
 }
 
+// record adds a failed request.
 func (s *failureStreak) record(r Request) {
 	s.failed++
 	s.orgs[r.Org] = true
@@ -102,9 +107,10 @@ func (s *failureStreak) record(r Request) {
 	}
 }
 
-// isServerFailure reports whether the failures are the server's, and not those of one repository or organization.
-func (c *Cooldown) isServerFailure(streak *failureStreak) bool {
-	if streak.failed < c.settings.Failures || len(streak.orgs) < c.settings.NumOrgs() {
+// isServerFailure reports whether the failures are the server's, and not those of one repository, or of fewer than
+// minOrgs organizations.
+func (c *Cooldown) isServerFailure(streak *failureStreak, minOrgs int) bool {
+	if streak.failed < c.settings.Failures || len(streak.orgs) < minOrgs {
 		return false
 	}
 	return streak.orgWide >= c.settings.Failures || len(streak.repos) >= max(minRepositories, c.settings.Failures/2)
@@ -140,7 +146,7 @@ func (c *Cooldown) RecordProbe(failure error) (ended bool) {
 
 // CooldownError is the error of requests that are not sent during a cooldown.
 type CooldownError struct {
-	// Until is when the pause ends and probes start.
+	// Until is the time at which the pause ends and probes start.
 	Until time.Time
 	// API is that of the failed requests, Failures their number, Repositories the number of their repositories: 0 when
 	// they were about an organization as a whole.

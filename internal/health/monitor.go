@@ -15,50 +15,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
-// The dependencies. Of GitHub the paths of Copilot stand apart.
-const (
-	Redis = "redis"
-	// Storage is the embedded store.
-	Storage    = "storage"
-	AMQP       = "amqp"
-	GitHub     = "github"
-	GitHubCore = "github_api_core"
-	Scheduler  = "scheduler"
-	Consumer   = "consumer"
-	Exporter   = "exporter"
-	// GitHubAccess is unhealthy while an organization could not be read yet.
-	GitHubAccess = "github_access"
-	// WeeklyLines is unhealthy while weekly lines have not been confirmed for too long.
-	WeeklyLines = "loc"
-	// Backfill is unhealthy while the queue of jobs loses or refuses jobs.
-	Backfill = "backfill"
-	// Leadership is unhealthy while no replica leads an organization.
-	Leadership = "leadership"
-)
-
-// Warning is the error of a dependency that makes a replica degraded, but not unready.
-type Warning struct{ Err error }
-
-// Error implements error.
-func (w *Warning) Error() string { return w.Err.Error() }
-
-// Unwrap returns the error itself.
-func (w *Warning) Unwrap() error { return w.Err }
-
-// requiredBy has the roles that are not ready without a dependency. Without GitHub a replica is degraded, not unready:
-// it still serves what it has read.
-var requiredBy = map[string][]Role{
-	Redis:        {Leader, Follower},
-	Storage:      {Leader, Follower},
-	AMQP:         {Leader, Follower},
-	Scheduler:    {Leader},
-	Consumer:     {Follower},
-	Exporter:     {Leader, Follower},
-	GitHubAccess: {Leader, Follower},
-
-	Leadership: {Leader, Follower},
-}
-
 // maxDetail bounds a detail in bytes.
 const maxDetail = 500
 
@@ -71,11 +27,10 @@ type Monitor struct {
 
 	mu           sync.Mutex
 	dependencies map[string]*Dependency
-	// warnings are the dependencies whose error is a Warning.
-	warnings map[string]bool
-	roles    map[string]Role
-	report   Report
-	changes  notify.Queue[Report]
+	warnings     map[string]bool // whether the error of a dependency is a Warning
+	roles        map[string]Role
+	report       Report
+	changes      notify.Queue[Report]
 }
 
 // NewMonitor returns the monitor of a replica that follows all organizations. No role requires the optional
@@ -115,7 +70,7 @@ func (m *Monitor) change(apply func()) {
 func (m *Monitor) setDependency(name string, err error) {
 	d := m.dependencies[name]
 	if d == nil {
-		d = &Dependency{Name: name, Healthy: err != nil} // so that it changes now
+		d = &Dependency{Name: name, Healthy: err != nil} // so that Since is set now
 		m.dependencies[name] = d
 	}
 	if healthy := err == nil; healthy != d.Healthy {
@@ -205,24 +160,13 @@ func isSameReason(a, b string) bool {
 
 // computeReport returns the present report. m.mu is held.
 func (m *Monitor) computeReport() Report {
-	r := Report{Role: Follower, Ready: true, Mode: Healthy, Since: m.report.Since, Organizations: maps.Clone(m.roles)}
-	for _, role := range m.roles {
-		if role == Leader {
-			r.Role = Leader
-		}
-	}
+	var dependencies []Dependency
 	for _, name := range slices.Sorted(maps.Keys(m.dependencies)) {
-		d := *m.dependencies[name]
-		d.Required = slices.Contains(requiredBy[name], r.Role) && !slices.Contains(m.optional, name) &&
-			!m.warnings[name]
-		if !d.Healthy {
-			r.Mode = Degraded
-			r.Ready = r.Ready && !d.Required
-		}
-		r.Dependencies = append(r.Dependencies, d)
+		dependencies = append(dependencies, *m.dependencies[name])
 	}
-	if !r.Ready {
-		r.Mode = Unhealthy
-	}
+	r := newReport(maps.Clone(m.roles), dependencies, func(name string) bool {
+		return slices.Contains(m.optional, name) || m.warnings[name]
+	})
+	r.Since = m.report.Since
 	return r
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Role is what a replica does for an organization. Its text is shown by the replica_health extension.
+// Role is the role of a replica for an organization. Its text is shown by the replica_health extension.
 type Role string
 
 // The roles.

@@ -23,7 +23,7 @@ func (b *Batch) Metadata(fence uint64, first bool, pruned time.Time) (Change, er
 		c.Progress.unresolveTips()
 	}
 	if first {
-		c.LedgerStart = floorSecond(b.Observed)
+		c.LedgerStart = FloorSecond(b.Observed)
 	}
 	if err := c.validateMetadata(); err != nil {
 		return Change{}, err
@@ -61,6 +61,6 @@ func (b *Batch) Admit(e *activity.Event, since, pruned time.Time) bool {
 	if !b.Observed.IsZero() && e.Time.After(b.Observed) {
 		e.Time = b.Observed
 	}
-	e.Time = floorSecond(e.Time)
+	e.Time = FloorSecond(e.Time)
 	return !e.Time.Before(since) && !e.Time.Before(pruned) && e.Validate() == nil
 }

@@ -89,6 +89,9 @@ type RepoProgress struct {
 	// FirstSeen is when discovery first returned the repository, and Since the time from which its events are wanted.
 	// Both are set once, by the batch that introduces the repository.
 	FirstSeen, Since time.Time
+	// Streams are the streams that the batch introduces: coverage describes them from now on, and what was not read of
+	// them is in Missed. A batch that introduces a repository without streams introduces activity.FirstStreams.
+	Streams activity.Streams
 	// Signals are what discovery read at Observed. They are set when all the changes that they show have been read.
 	Signals  *activity.Signals
 	Observed time.Time
@@ -99,10 +102,16 @@ type RepoProgress struct {
 	// Missed are windows that were not read, because it failed or was deferred. Read are windows that were read
 	// completely. Where both overlap in one batch, Read wins.
 	Missed, Read []StreamWindow
-	// Tips are heads, beside that of Signals, from which the commits of the batch were listed. ResolvedTips are tips
-	// whose commits have been removed except those that the head of Signals reaches too; they have effect only in
-	// batches with authority.
-	Tips, ResolvedTips []string
+	TipChanges
+}
+
+// TipChanges are the changes of a repository's tips.
+type TipChanges struct {
+	// Tips are heads, beside that of RepoProgress.Signals, from which the commits of the batch were listed.
+	Tips []string
+	// ResolvedTips are tips whose commits have been removed except those that the head of RepoProgress.Signals reaches
+	// too. They have effect only in batches with authority.
+	ResolvedTips []string
 }
 
 // Presence says whether a repository can be read.
@@ -136,6 +145,10 @@ type Tally struct {
 	TallyKey
 	Add uint64
 }
+
+// TallySeriesOverflow counts the series that were folded because max_series was reached. The ledger itself counts it,
+// whatever process commits.
+const TallySeriesOverflow = "series_overflow"
 
 // Receipt is the result of a commit.
 type Receipt struct {

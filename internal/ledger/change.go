@@ -31,18 +31,21 @@ type Change struct {
 	PrunedBefore time.Time
 }
 
-// purgedRepos returns the ids of the repositories that are purged, nil when there are none.
-func (p *Progress) purgedRepos() map[int64]bool {
-	var forgotten map[int64]bool
+// SnapshotChunk is the largest number of events, or of series with carried totals, in one change of a snapshot.
+const SnapshotChunk = 5000
+
+// PurgedRepos returns the ids of the repositories that are purged, nil when there are none.
+func (p *Progress) PurgedRepos() map[int64]bool {
+	var purged map[int64]bool
 	for i := range p.Repos {
 		if p.Repos[i].Presence == PresencePurged {
-			if forgotten == nil {
-				forgotten = make(map[int64]bool)
+			if purged == nil {
+				purged = make(map[int64]bool)
 			}
-			forgotten[p.Repos[i].ID] = true
+			purged[p.Repos[i].ID] = true
 		}
 	}
-	return forgotten
+	return purged
 }
 
 // CarriedTotals are the totals of a user's pruned events in a repository.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -27,15 +26,16 @@ import (
 //	version 2  all presences, no time of a head
 //	version 4  an event has two numbers of lines, carried totals are seven numbers in a fixed order
 //	version 7  measures and totals by their ids, removed and restored events, tips, disabled streams
+//	version 8  the streams that a repository has
 //
 // Versions differ in two bits, so that a flipped bit is noticed.
 const (
-	codecVersion = 7
+	codecVersion = 8
 	frameHead    = 5
 )
 
 var (
-	readableVersions = []byte{1, 2, 4, codecVersion}
+	readableVersions = []byte{1, 2, 4, 7, codecVersion}
 	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
 	encodeMode       = must(cbor.CoreDetEncOptions().EncMode())
 	decodeMode       = must(cbor.DecOptions{
@@ -44,6 +44,7 @@ var (
 	}.DecMode())
 )
 
+// must returns a mode whose options are constants, and panics on an error of theirs.
 func must[T any](mode T, err error) T {
 	if err != nil {
 		panic(err) // the options are constants
@@ -51,14 +52,11 @@ func must[T any](mode T, err error) T {
 	return mode
 }
 
+// The fields of an embedded type are encoded in its place.
 type wireChange struct {
-	_        struct{} `cbor:",toarray"`
-	Flags    uint8
-	Began    int64
-	Pruned   int64
-	Edge     int64
-	Actors   []wireActor
-	Repos    []int64 // of the events
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
 	Events   []wireEvent
 	Carried  []wireCarried
 	Progress []wireProgress
@@ -68,17 +66,33 @@ type wireChange struct {
 	Restored []wireKey
 }
 
+// wireHead is the first part of a change.
+type wireHead struct {
+	Flags        uint8
+	LedgerStart  int64 // when the ledger started
+	PrunedBefore int64
+	Edge         int64
+}
+
+// wireTables has the actors and the repositories of the events, which name them by their places.
+type wireTables struct {
+	Actors []wireActor
+	Repos  []int64
+}
+
 const (
 	flagReset = 1 << iota
-	flagCaught
+	flagCaughtUp
 )
 
+// wireActor is a row of the table of actors.
 type wireActor struct {
 	_     struct{} `cbor:",toarray"`
 	ID    int64
 	Login string
 }
 
+// wireEvent is an event. Its repository and its actor are named by their places in the tables.
 type wireEvent struct {
 	_        struct{} `cbor:",toarray"`
 	Kind     uint8
@@ -97,6 +111,7 @@ type wireKey struct {
 	ID   []byte // without leading zeros
 }
 
+// wireCarried are the carried totals of a user in a repository.
 type wireCarried struct {
 	_      struct{} `cbor:",toarray"`
 	Repo   int64
@@ -104,39 +119,54 @@ type wireCarried struct {
 	Totals []uint64 // id, value, id, value, ... of those that are not zero
 }
 
+// wireProgress is the progress of a repository.
 type wireProgress struct {
-	_              struct{} `cbor:",toarray"`
-	ID             int64
-	Name           string
-	Contact, Since int64
-	Observed       int64
-	Signals        *wireSignals
-	Presence       uint8
-	GoneSince      int64
-	Missed, Read   []wireWindow
-	Tips, Settled  []string
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals            *wireSignals
+	Presence           uint8
+	GoneSince          int64
+	Missed, Read       []wireWindow
+	Tips, ResolvedTips []string
+	Streams            uint8 // streams
 }
 
+// wireRepo is the first part of a repository's progress.
+type wireRepo struct {
+	ID               int64
+	Name             string
+	FirstSeen, Since int64
+	Observed         int64 // the time of the signals
+}
+
+// wireSignals are the signals of a repository.
 type wireSignals struct {
-	_                         struct{} `cbor:",toarray"`
-	Streams                   uint8
-	Head                      string
-	PushedAt                  int64
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
+	HeadReadAt    int64
+	Archived      bool
+	Disabled      uint8 // the disabled streams
+	DisabledSince int64
+	Branch        string
+}
+
+// wireLatest are the pull request and the issue that were updated last.
+type wireLatest struct {
 	PullNumber, PullUpdated   int64
 	IssueNumber, IssueUpdated int64
-	HeadAt                    int64
-	Archived                  bool
-	Off                       uint8
-	OffSince                  int64
-	Branch                    string
 }
 
+// wireWindow is a window of a stream, in Unix seconds.
 type wireWindow struct {
 	_          struct{} `cbor:",toarray"`
 	Stream     uint8
 	Start, End int64
 }
 
+// wireEntry is an entry with the labels of its key.
 type wireEntry struct {
 	_        struct{} `cbor:",toarray"`
 	Name     string
@@ -145,6 +175,7 @@ type wireEntry struct {
 	Observed int64
 }
 
+// wireTally is an increment of a tally.
 type wireTally struct {
 	_      struct{} `cbor:",toarray"`
 	Name   string
@@ -173,35 +204,13 @@ func sealFrame(body []byte) []byte {
 	return append(frame, body...)
 }
 
-// DecodeChange decodes a frame of any version. Its errors wrap ErrCorrupt.
-func DecodeChange(frame []byte) (Change, error) {
-	if len(frame) < frameHead || !slices.Contains(readableVersions, frame[0]) {
-		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readableVersions)
-	}
-	body := frame[frameHead:]
-	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
-		return Change{}, fmt.Errorf("%w: the checksum differs", ErrCorrupt)
-	}
-	w, err := decodeWire(frame[0], body)
-	if err != nil {
-		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	c, err := w.change()
-	if err == nil {
-		err = c.validate()
-	}
-	if err != nil {
-		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return c, nil
-}
-
 // table numbers values in the order of their first appearance.
 type table[T comparable] struct {
 	indexes map[T]uint32
 	list    []T
 }
 
+// index returns the place of a value, which it appends when the table does not have it.
 func (t *table[T]) index(v T) uint32 {
 	if n, ok := t.indexes[v]; ok {
 		return n
@@ -215,24 +224,25 @@ func (t *table[T]) index(v T) uint32 {
 	return n
 }
 
+// toWire returns the wire type of a valid change.
 func toWire(c *Change) *wireChange {
 	var actors table[activity.Actor]
 	var repos table[int64]
-	w := &wireChange{
-		Began: encodeTime(c.LedgerStart), Pruned: encodeTime(c.PrunedBefore),
+	w := &wireChange{wireHead: wireHead{
+		LedgerStart: encodeTime(c.LedgerStart), PrunedBefore: encodeTime(c.PrunedBefore),
 		Edge: encodeTime(c.Progress.Edge),
-	}
+	}}
 	if c.Reset {
 		w.Flags |= flagReset
 	}
 	if c.CaughtUp {
-		w.Flags |= flagCaught
+		w.Flags |= flagCaughtUp
 	}
 	for i := range c.Events {
 		e := &c.Events[i]
 		w.Events = append(w.Events, wireEvent{
 			Kind: uint8(e.Kind), Repo: repos.index(e.Repo), ID: trimID(e.ID), Actor: actors.index(e.Actor),
-			At: unix32(e.Time), Measures: EventMeasures(e),
+			At: Unix32(e.Time), Measures: EventMeasures(e),
 		})
 	}
 	for i := range c.Carried {
@@ -265,6 +275,7 @@ func toWire(c *Change) *wireChange {
 	return w
 }
 
+// keysToWire returns the wire types of keys, and adds their repositories to the table.
 func keysToWire(keys []activity.Key, repos *table[int64]) []wireKey {
 	var list []wireKey
 	for _, k := range keys {
@@ -281,27 +292,31 @@ func nonNil(data []byte) []byte {
 	return data
 }
 
+// progressToWire returns the wire type of the progress of a repository.
 func progressToWire(p *RepoProgress) wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
-		Observed: encodeTime(p.Observed),
+		wireRepo: wireRepo{
+			ID: p.ID, Name: p.Name, FirstSeen: encodeTime(p.FirstSeen), Since: encodeTime(p.Since),
+			Observed: encodeTime(p.Observed),
+		},
 		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed),
-		Read: windowsToWire(p.Read),
-		Tips: p.Tips, Settled: p.ResolvedTips,
+		Read: windowsToWire(p.Read), Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: uint8(p.Streams),
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
 			Streams: uint8(s.Streams), Head: s.Head, PushedAt: encodeTime(s.PushedAt),
-			PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
-			IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
-			HeadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Off: uint8(s.Disabled),
-			OffSince: encodeTime(s.DisabledSince),
-			Branch:   s.Branch,
+			wireLatest: wireLatest{
+				PullNumber: s.Pulls.Number, PullUpdated: encodeTime(s.Pulls.UpdatedAt),
+				IssueNumber: s.Issues.Number, IssueUpdated: encodeTime(s.Issues.UpdatedAt),
+			},
+			HeadReadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Disabled: uint8(s.Disabled),
+			DisabledSince: encodeTime(s.DisabledSince), Branch: s.Branch,
 		}
 	}
 	return w
 }
 
+// windowsToWire returns the wire types of windows.
 func windowsToWire(list []StreamWindow) []wireWindow {
 	var w []wireWindow
 	for _, sw := range list {
@@ -321,6 +336,7 @@ func encodeTime(t time.Time) int64 {
 	return t.Unix()
 }
 
+// trimID returns an id without its leading zeros.
 func trimID(id activity.ID) []byte {
 	for i, b := range id {
 		if b != 0 {

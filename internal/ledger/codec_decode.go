@@ -4,9 +4,12 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -20,10 +23,37 @@ var (
 // cborBytes is the major type of byte strings (https://www.rfc-editor.org/rfc/rfc8949#section-3.1).
 const cborBytes = 2
 
+// DecodeChange decodes a frame of any version. Its errors wrap ErrCorrupt.
+func DecodeChange(frame []byte) (Change, error) {
+	if len(frame) < frameHead || !slices.Contains(readableVersions, frame[0]) {
+		return Change{}, fmt.Errorf("%w: not a frame of version %v", ErrCorrupt, readableVersions)
+	}
+	body := frame[frameHead:]
+	if binary.BigEndian.Uint32(frame[1:]) != crc32.Checksum(body, castagnoli) {
+		return Change{}, fmt.Errorf("%w: the checksum differs", ErrCorrupt)
+	}
+	w, err := decodeWire(frame[0], body)
+	if err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	c, err := w.change()
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return c, nil
+}
+
 // decodeWire decodes the body of a frame of any version.
 func decodeWire(version byte, body []byte) (*wireChange, error) {
-	if version != codecVersion {
-		return decodeLegacy(body)
+	switch version {
+	case codecVersion:
+	case 7:
+		return decode7(body)
+	default:
+		return decode4(body)
 	}
 	var w wireChange
 	err := decodeMode.Unmarshal(body, &w)
@@ -33,8 +63,8 @@ func decodeWire(version byte, body []byte) (*wireChange, error) {
 // change returns the change of a frame; it is not validated yet.
 func (w *wireChange) change() (Change, error) {
 	c := Change{
-		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaught != 0,
-		LedgerStart: decodeTime(w.Began), PrunedBefore: decodeTime(w.Pruned),
+		Reset: w.Flags&flagReset != 0, CaughtUp: w.Flags&flagCaughtUp != 0,
+		LedgerStart: decodeTime(w.LedgerStart), PrunedBefore: decodeTime(w.PrunedBefore),
 		Progress: Progress{Edge: decodeTime(w.Edge)},
 	}
 	if err := w.events(&c); err != nil {
@@ -67,6 +97,7 @@ func (w *wireChange) change() (Change, error) {
 	return c, w.entriesAndTallies(&c)
 }
 
+// keys decodes keys of events.
 func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 	var keys []activity.Key
 	for _, wk := range list {
@@ -81,6 +112,7 @@ func (w *wireChange) keys(list []wireKey) ([]activity.Key, error) {
 	return keys, nil
 }
 
+// entriesAndTallies adds the entries and the tallies to a change. It leaves out entries that no version has written.
 func (w *wireChange) entriesAndTallies(c *Change) error {
 	for _, s := range w.Entries {
 		if len(s.Labels) != len(EntryKey{}.Labels()) {
@@ -91,7 +123,7 @@ func (w *wireChange) entriesAndTallies(c *Change) error {
 		}
 		var data []byte
 		if err := decodeMode.Unmarshal(s.Data, &data); err != nil {
-			return fmt.Errorf("sample: %w", err)
+			return fmt.Errorf("entry: %w", err)
 		}
 		key, err := ParseEntryKey(s.Name, [2]string(s.Labels))
 		if err != nil {
@@ -108,10 +140,12 @@ func (w *wireChange) entriesAndTallies(c *Change) error {
 	return nil
 }
 
+// actor returns the actor at a place in the table, which the caller has checked.
 func (w *wireChange) actor(place uint32) activity.Actor {
 	return activity.Actor{ID: w.Actors[place].ID, Login: w.Actors[place].Login}
 }
 
+// events adds the events to a change.
 func (w *wireChange) events(c *Change) error {
 	for i := range w.Events {
 		e, err := w.event(&w.Events[i])
@@ -123,6 +157,7 @@ func (w *wireChange) events(c *Change) error {
 	return nil
 }
 
+// event decodes an event.
 func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	e := activity.Event{
 		Kind: activity.Kind(we.Kind), Time: time.Unix(int64(we.At), 0).UTC(),
@@ -138,25 +173,28 @@ func (w *wireChange) event(we *wireEvent) (activity.Event, error) {
 	return e, nil
 }
 
+// progress decodes the progress of a repository.
 func (w *wireProgress) progress() RepoProgress {
 	p := RepoProgress{
-		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.Contact), Since: decodeTime(w.Since),
+		ID: w.ID, Name: w.Name, FirstSeen: decodeTime(w.FirstSeen), Since: decodeTime(w.Since),
 		Observed: decodeTime(w.Observed),
 		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
-		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read), Tips: w.Tips, ResolvedTips: w.Settled,
+		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read),
+		TipChanges: TipChanges{w.Tips, w.ResolvedTips}, Streams: activity.Streams(w.Streams),
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{
-			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadAt), Archived: s.Archived,
-			PushedAt: decodeTime(s.PushedAt),
+			Streams: activity.Streams(s.Streams), Head: s.Head, HeadReadAt: decodeTime(s.HeadReadAt),
+			Archived: s.Archived, PushedAt: decodeTime(s.PushedAt),
 			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: decodeTime(s.PullUpdated)},
 			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: decodeTime(s.IssueUpdated)},
-			Disabled: activity.Streams(s.Off), DisabledSince: decodeTime(s.OffSince), Branch: s.Branch,
+			Disabled: activity.Streams(s.Disabled), DisabledSince: decodeTime(s.DisabledSince), Branch: s.Branch,
 		}
 	}
 	return p
 }
 
+// windowsFromWire decodes windows.
 func windowsFromWire(list []wireWindow) []StreamWindow {
 	var sw []StreamWindow
 	for _, w := range list {

@@ -5,17 +5,58 @@ package ledger
 
 import "math"
 
-// The wire types of the versions before, which are read and never written.
+// The wire types of earlier versions, which are read and never written. They share the parts that have not changed
+// since; a part that changes gets a type of its own here.
 
-// wireChange4 is a change of versions 1, 2 and 4. The types of older versions are read and never written.
+// wireChange7 is a change of version 7.
+type wireChange7 struct {
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
+	Events   []wireEvent
+	Carried  []wireCarried
+	Progress []wireProgress7
+	Entries  []wireEntry
+	Tallies  []wireTally
+	Removed  []wireKey
+	Restored []wireKey
+}
+
+// wireProgress7 has no streams.
+type wireProgress7 struct {
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals            *wireSignals
+	Presence           uint8
+	GoneSince          int64
+	Missed, Read       []wireWindow
+	Tips, ResolvedTips []string
+}
+
+// decode7 decodes a body of version 7 into the present types.
+func decode7(body []byte) (*wireChange, error) {
+	var old wireChange7
+	if err := decodeMode.Unmarshal(body, &old); err != nil {
+		return nil, err
+	}
+	w := &wireChange{
+		wireHead: old.wireHead, wireTables: old.wireTables, Events: old.Events, Carried: old.Carried,
+		Entries: old.Entries, Tallies: old.Tallies, Removed: old.Removed, Restored: old.Restored,
+	}
+	for _, p := range old.Progress {
+		w.Progress = append(w.Progress, wireProgress{
+			wireRepo: p.wireRepo, Signals: p.Signals, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed,
+			Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips,
+		})
+	}
+	return w, nil
+}
+
+// wireChange4 is a change of versions 1, 2 and 4.
 type wireChange4 struct {
-	_        struct{} `cbor:",toarray"`
-	Flags    uint8
-	Began    int64
-	Pruned   int64
-	Edge     int64
-	Actors   []wireActor
-	Repos    []int64
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
 	Events   []wireEvent4
 	Carried  []wireCarried4
 	Progress []wireProgress4
@@ -23,6 +64,7 @@ type wireChange4 struct {
 	Tallies  []wireTally
 }
 
+// wireEvent4 has two numbers of lines.
 type wireEvent4 struct {
 	_                    struct{} `cbor:",toarray"`
 	Kind                 uint8
@@ -33,6 +75,7 @@ type wireEvent4 struct {
 	Additions, Deletions uint32
 }
 
+// wireCarried4 has the totals in a fixed order: see LegacyTotalIDs.
 type wireCarried4 struct {
 	_      struct{} `cbor:",toarray"`
 	Repo   int64
@@ -40,37 +83,34 @@ type wireCarried4 struct {
 	Totals []uint64
 }
 
+// wireProgress4 has no tips.
 type wireProgress4 struct {
-	_              struct{} `cbor:",toarray"`
-	ID             int64
-	Name           string
-	Contact, Since int64
-	Observed       int64
-	Signals        *wireSignals4
-	Presence       uint8
-	GoneSince      int64
-	Missed, Read   []wireWindow
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals      *wireSignals4
+	Presence     uint8
+	GoneSince    int64
+	Missed, Read []wireWindow
 }
 
+// wireSignals4 have no disabled streams and no branch.
 type wireSignals4 struct {
-	_                         struct{} `cbor:",toarray"`
-	Streams                   uint8
-	Head                      string
-	PushedAt                  int64
-	PullNumber, PullUpdated   int64
-	IssueNumber, IssueUpdated int64
-	HeadAt                    int64
-	Archived                  bool
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
+	HeadReadAt int64
+	Archived   bool
 }
 
 // wireSignals2 are the signals of versions 1 and 2.
 type wireSignals2 struct {
-	_                         struct{} `cbor:",toarray"`
-	Streams                   uint8
-	Head                      string
-	PushedAt                  int64
-	PullNumber, PullUpdated   int64
-	IssueNumber, IssueUpdated int64
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
 }
 
 // signals2Head is the first byte of an array of as many values as wireSignals2 has
@@ -83,9 +123,8 @@ func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
 		var old wireSignals2
 		err := decodeMode.Unmarshal(data, &old)
 		*w = wireSignals4{
-			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, PullNumber: old.PullNumber,
-			PullUpdated: old.PullUpdated,
-			IssueNumber: old.IssueNumber, IssueUpdated: old.IssueUpdated, HeadAt: math.MinInt64,
+			Streams: old.Streams, Head: old.Head, PushedAt: old.PushedAt, wireLatest: old.wireLatest,
+			HeadReadAt: math.MinInt64,
 		}
 		return err
 	}
@@ -93,15 +132,14 @@ func (w *wireSignals4) UnmarshalCBOR(data []byte) error {
 	return decodeMode.Unmarshal(data, (*plain)(w))
 }
 
-// decodeLegacy decodes a body of version 1, 2 or 4 into the present types.
-func decodeLegacy(body []byte) (*wireChange, error) {
+// decode4 decodes a body of version 1, 2 or 4 into the present types.
+func decode4(body []byte) (*wireChange, error) {
 	var old wireChange4
 	if err := decodeMode.Unmarshal(body, &old); err != nil {
 		return nil, err
 	}
 	w := &wireChange{
-		Flags: old.Flags, Began: old.Began, Pruned: old.Pruned, Edge: old.Edge, Actors: old.Actors, Repos: old.Repos,
-		Entries: old.Entries, Tallies: old.Tallies,
+		wireHead: old.wireHead, wireTables: old.wireTables, Entries: old.Entries, Tallies: old.Tallies,
 	}
 	for _, e := range old.Events {
 		w.Events = append(w.Events, wireEvent{
@@ -125,15 +163,12 @@ func decodeLegacy(body []byte) (*wireChange, error) {
 // upgrade returns the progress in the present type.
 func (p *wireProgress4) upgrade() wireProgress {
 	w := wireProgress{
-		ID: p.ID, Name: p.Name, Contact: p.Contact, Since: p.Since, Observed: p.Observed, Presence: p.Presence,
-		GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read,
+		wireRepo: p.wireRepo, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed, Read: p.Read,
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{
-			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, PullNumber: s.PullNumber,
-			PullUpdated: s.PullUpdated,
-			IssueNumber: s.IssueNumber, IssueUpdated: s.IssueUpdated, HeadAt: s.HeadAt, Archived: s.Archived,
-			OffSince: math.MinInt64,
+			Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, wireLatest: s.wireLatest, HeadReadAt: s.HeadReadAt,
+			Archived: s.Archived, DisabledSince: math.MinInt64,
 		}
 	}
 	return w

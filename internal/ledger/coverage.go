@@ -30,8 +30,11 @@ type RepoCoverage struct {
 	ID               int64
 	Name             string
 	FirstSeen, Since time.Time
-	Signals          activity.Signals
-	Observed         time.Time
+	// Streams are the streams that the ledger has of the repository. Of others, which an earlier version did not know,
+	// nothing was read.
+	Streams  activity.Streams
+	Signals  activity.Signals
+	Observed time.Time
 	// GoneSince is when the repository left; zero while it can be read.
 	GoneSince time.Time
 	Missing   [activity.NumStreams]activity.Windows
@@ -66,6 +69,18 @@ func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 	return r.Missing[s]
 }
 
+// HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
+// A stream that has been disabled since before then was never read, nor was one that the ledger does not have.
+func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
+	if !r.Streams.Has(s) {
+		return false
+	}
+	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
+		return false
+	}
+	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.FirstSeen})
+}
+
 // Apply applies the progress of a batch. Repeating it changes nothing.
 func (c *Coverage) Apply(p Progress) {
 	if c.Repos == nil {
@@ -79,6 +94,7 @@ func (c *Coverage) Apply(p Progress) {
 	}
 }
 
+// applyRepo applies the progress of a repository, which it introduces or purges.
 func (c *Coverage) applyRepo(p *RepoProgress) {
 	if p.Presence == PresencePurged {
 		delete(c.Repos, p.ID)
@@ -93,12 +109,17 @@ func (c *Coverage) applyRepo(p *RepoProgress) {
 		c.Repos[p.ID] = r
 	}
 	r.apply(p)
+	if r.Streams == 0 {
+		r.Streams = activity.FirstStreams
+	}
 }
 
+// apply applies progress to a recorded repository. Windows that were read win over missed ones.
 func (r *RepoCoverage) apply(p *RepoProgress) {
 	if p.Name != "" {
 		r.Name = p.Name
 	}
+	r.Streams |= p.Streams
 	head := r.Signals.Head
 	if p.Signals != nil && !p.Observed.Before(r.Observed) {
 		r.Signals, r.Observed = *p.Signals, p.Observed
@@ -152,11 +173,14 @@ func (c *Coverage) PassEdge(r *RepoCoverage) time.Time {
 }
 
 // RepoEdge returns the time up to which the newest part of a repository's stream has been read. A disabled stream does
-// not lag, whatever it misses.
+// not lag, whatever it misses, and a stream that the ledger does not have was read up to Since.
 func (c *Coverage) RepoEdge(r *RepoCoverage, s activity.Stream) time.Time {
 	edge := c.PassEdge(r)
 	if r.Signals.Disabled.Has(s) {
 		return edge
+	}
+	if !r.Streams.Has(s) {
+		return r.Since
 	}
 	if n := len(r.Missing[s]); n > 0 && !r.Missing[s][n-1].End.Before(edge) {
 		edge = r.Missing[s][n-1].Start
@@ -254,8 +278,8 @@ func (c *Coverage) Clone() Coverage {
 	return clone
 }
 
-// asProgress returns the progress that makes this coverage when applied to an empty one.
-func (c *Coverage) asProgress() Progress {
+// AsProgress returns the progress that makes this coverage when applied to an empty one.
+func (c *Coverage) AsProgress() Progress {
 	p := Progress{Edge: c.Edge, Repos: make([]RepoProgress, 0, len(c.Repos))}
 	for _, id := range slices.Sorted(maps.Keys(c.Repos)) {
 		p.Repos = append(p.Repos, c.Repos[id].asProgress())
@@ -263,10 +287,11 @@ func (c *Coverage) asProgress() Progress {
 	return p
 }
 
+// asProgress returns the progress that introduces this repository.
 func (r *RepoCoverage) asProgress() RepoProgress {
 	p := RepoProgress{
-		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Observed: r.Observed,
-		Tips: r.Tips,
+		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Streams: r.Streams, Observed: r.Observed,
+		TipChanges: TipChanges{Tips: r.Tips},
 	}
 	signals := r.Signals
 	p.Signals = &signals

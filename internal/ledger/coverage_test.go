@@ -166,7 +166,8 @@ func TestInvalidate(t *testing.T) {
 	t.Parallel()
 	var c Coverage
 	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{
-		{ID: 1, FirstSeen: hour(-100), Since: hour(-336)}, {ID: 2, FirstSeen: hour(3), Since: hour(2)},
+		{ID: 1, FirstSeen: hour(-100), Since: hour(-336), Streams: activity.EveryStream},
+		{ID: 2, FirstSeen: hour(3), Since: hour(2), Streams: activity.EveryStream},
 	}})
 	c.Invalidate(hour(-10))
 	for _, s := range activity.AllStreams() {
@@ -237,12 +238,12 @@ func TestCoverageIsIdempotent(t *testing.T) {
 		var once, twice Coverage
 		for _, p := range drawSteps(t) {
 			edge, clone := once.Edge, once.Clone()
-			want := clone.asProgress()
+			want := clone.AsProgress()
 			once.Apply(p)
 			twice.Apply(p)
 			twice.Apply(p)
 			require.Equal(t, once, twice)
-			require.Equal(t, want, clone.asProgress())
+			require.Equal(t, want, clone.AsProgress())
 			require.False(t, once.Edge.Before(edge))
 			for _, r := range p.Repos {
 				if r.Presence == PresencePurged {
@@ -255,7 +256,44 @@ func TestCoverageIsIdempotent(t *testing.T) {
 			}
 		}
 		var again Coverage
-		again.Apply(once.asProgress())
+		again.Apply(once.AsProgress())
 		require.Equal(t, once, again)
 	})
+}
+
+// TestCoverage computes edges, gaps and the oldest moment.
+func TestCoverage(t *testing.T) {
+	t.Parallel()
+	at := func(h int) time.Time { return noon.Add(time.Duration(h) * time.Hour) }
+	window := func(s activity.Stream, from, until int) StreamWindow {
+		return StreamWindow{s, activity.Window{Start: at(from), End: at(until)}}
+	}
+	var c Coverage
+	c.Apply(Progress{Edge: at(0), Repos: []RepoProgress{
+		{ID: 1, Name: "one", FirstSeen: at(0), Since: at(-336), Missed: []StreamWindow{window(activity.StreamCommits,
+			-336, -24)}},
+		{ID: 2, Name: "two", FirstSeen: at(5), Since: at(-331)},
+	}})
+	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamCommits), "an old gap does not hold the edge back")
+	require.Equal(t, at(5), c.RepoEdge(c.Repos[2], activity.StreamCommits), "met after the edge")
+	require.Equal(t, at(-336), c.OldestUncovered())
+	c.Apply(Progress{Edge: at(1), Repos: []RepoProgress{{ID: 1, Missed: []StreamWindow{window(activity.StreamPulls, 0,
+		1)}}}})
+	require.Equal(t, at(0), c.RepoEdge(c.Repos[1], activity.StreamPulls))
+	gaps := c.Gaps()
+	require.Len(t, gaps, 2)
+	require.Equal(t, activity.StreamPulls, gaps[0].Stream, "the newest first")
+	clone := c.Clone()
+	c.Prune(at(-100))
+	require.Equal(t, at(-100), c.OldestUncovered())
+	require.Equal(t, at(-336), clone.OldestUncovered(), "a clone is not touched")
+	c.Invalidate(time.Time{})
+	require.Equal(t, at(-336), c.OldestUncovered())
+	require.Len(t, c.Gaps(), 2*activity.NumStreams)
+	c.Apply(Progress{Repos: []RepoProgress{
+		{ID: 1, Presence: PresenceGone, GoneSince: at(1)},
+		{ID: 2, Presence: PresenceGone, GoneSince: at(1)},
+	}})
+	require.Empty(t, c.Gaps())
+	require.Equal(t, at(1), c.OldestUncovered())
 }

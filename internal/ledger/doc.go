@@ -1,15 +1,13 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ledger records what happened in organizations (events), which windows were read (coverage), and computes the
-// activity metrics as functions of both and of the time.
+// Package ledger is the model of what is recorded of organizations: what happened (events) and which windows were read
+// (coverage), with the encodings of both.
 //
 // A Batch is the result of one reading. A Store commits it atomically and publishes the resulting difference, a Change,
-// to its followers. State is the state machine of the stores that hold their data in this process: it plans the change
-// that a batch makes, and applies changes. View holds what one replica emits: it follows a store and is built from
-// changes alone.
+// to its followers. The metrics are functions of the changes and of the time: package ledgerview computes them.
 //
-//	readings ── Batch ──▶ Store ── Change ──▶ View ── Values ──▶ pdata
+//	readings ── Batch ──▶ Store ── Change ──▶ ledgerview.View ── Values ──▶ pdata
 //
-// Nothing here has a clock. Only Local does I/O, through a Journal.
+// Package local has what the stores in this process share. Nothing here has a clock or does I/O.
 package ledger

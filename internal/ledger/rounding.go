@@ -4,6 +4,7 @@
 package ledger
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -14,44 +15,46 @@ import (
 // to the side on which more is read again rather than less: rounding them when they are stored would change at a
 // restart what is missing. The result shares no memory with p.
 func (p *Progress) roundToSeconds() Progress {
-	w := Progress{Edge: floorSecond(p.Edge), Repos: slices.Clone(p.Repos)}
+	w := Progress{Edge: FloorSecond(p.Edge), Repos: slices.Clone(p.Repos)}
 	for i := range w.Repos {
 		w.Repos[i].roundToSeconds()
 	}
 	return w
 }
 
+// roundToSeconds rounds all times: missed windows to larger ones, read windows to smaller ones.
 func (p *RepoProgress) roundToSeconds() {
-	p.FirstSeen, p.Since, p.Observed, p.GoneSince = floorSecond(p.FirstSeen), floorSecond(p.Since),
-		floorSecond(p.Observed), floorSecond(p.GoneSince)
+	p.FirstSeen, p.Since, p.Observed, p.GoneSince = FloorSecond(p.FirstSeen), FloorSecond(p.Since),
+		FloorSecond(p.Observed), FloorSecond(p.GoneSince)
 	p.Missed, p.Read = slices.Clone(p.Missed), slices.Clone(p.Read)
 	p.Tips, p.ResolvedTips = slices.Clone(p.Tips), slices.Clone(p.ResolvedTips)
 	for i := range p.Missed {
 		p.Missed[i].Window = activity.Window{
-			Start: floorSecond(p.Missed[i].Window.Start),
+			Start: FloorSecond(p.Missed[i].Window.Start),
 			End:   ceilSecond(p.Missed[i].Window.End),
 		}
 	}
 	for i := range p.Read {
 		p.Read[i].Window = activity.Window{
 			Start: ceilSecond(p.Read[i].Window.Start),
-			End:   floorSecond(p.Read[i].Window.End),
+			End:   FloorSecond(p.Read[i].Window.End),
 		}
 	}
 	if p.Signals != nil {
 		signals := *p.Signals
-		signals.HeadReadAt, signals.PushedAt = floorSecond(signals.HeadReadAt), floorSecond(signals.PushedAt)
-		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = floorSecond(signals.Pulls.UpdatedAt),
-			floorSecond(signals.Issues.UpdatedAt)
-		signals.DisabledSince = floorSecond(signals.DisabledSince)
+		signals.HeadReadAt, signals.PushedAt = FloorSecond(signals.HeadReadAt), FloorSecond(signals.PushedAt)
+		signals.Pulls.UpdatedAt, signals.Issues.UpdatedAt = FloorSecond(signals.Pulls.UpdatedAt),
+			FloorSecond(signals.Issues.UpdatedAt)
+		signals.DisabledSince = FloorSecond(signals.DisabledSince)
 		p.Signals = &signals
 	}
 }
 
+// roundEntries returns a copy of entries with their times rounded down.
 func roundEntries(list []Entry) []Entry {
 	list = slices.Clone(list)
 	for i := range list {
-		list[i].Observed, list[i].Data = floorSecond(list[i].Observed), slices.Clone(list[i].Data)
+		list[i].Observed, list[i].Data = FloorSecond(list[i].Observed), slices.Clone(list[i].Data)
 	}
 	return list
 }
@@ -69,11 +72,18 @@ func (p *Progress) clipMissed(before time.Time) {
 	}
 }
 
-func floorSecond(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+// FloorSecond returns a time in UTC, rounded down to a whole second.
+func FloorSecond(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
+// ceilSecond returns a time in UTC, rounded up to a whole second.
 func ceilSecond(t time.Time) time.Time {
-	if floor := floorSecond(t); floor.Before(t) {
+	if floor := FloorSecond(t); floor.Before(t) {
 		return floor.Add(time.Second)
 	}
-	return floorSecond(t)
+	return FloorSecond(t)
+}
+
+// Unix32 returns a time in Unix seconds, limited to the range of 32 bits.
+func Unix32(t time.Time) uint32 {
+	return uint32(min(math.MaxUint32, max(0, t.Unix())))
 }

@@ -36,27 +36,35 @@ func totalID(k activity.Kind, measure int) TotalID {
 	return TotalID(k)<<8 | TotalID(measure) //nolint:gosec // at most maxMeasuresOfKind
 }
 
-// totalSpec describes one of the Totals.
-type totalSpec struct {
-	id       TotalID
-	kind     activity.Kind
-	stream   activity.Stream
-	optional bool // events may have been recorded without the measure
-	sum      activity.Sum
+// TotalSpec describes one of the Totals.
+type TotalSpec struct {
+	ID     TotalID
+	Kind   activity.Kind
+	Stream activity.Stream
+	// Optional says that events may have been recorded without the measure.
+	Optional bool
+	Sum      activity.SumMetrics
 }
 
 // totalSpecs describes the Totals by index, and firstMeasure has the index of the total of each kind's first measure.
 var totalSpecs, firstMeasure = makeTotalSpecs()
 
-func makeTotalSpecs() (specs [NumTotals]totalSpec, firstMeasure [activity.NumKinds]int) {
+// TotalSpecs describes each of the Totals.
+func TotalSpecs() [NumTotals]TotalSpec { return totalSpecs }
+
+// MeasureTotal returns the index in Totals of the sum of a kind's measure, by the measure's index in the kind.
+func MeasureTotal(k activity.Kind, measure int) int { return firstMeasure[k.Index()] + measure }
+
+// makeTotalSpecs derives the totals from the table of kinds.
+func makeTotalSpecs() (specs [NumTotals]TotalSpec, firstMeasure [activity.NumKinds]int) {
 	next := activity.NumKinds
 	for _, kind := range activity.Kinds() {
 		spec := kind.Spec()
-		specs[kind.Index()] = totalSpec{id: totalID(kind, 0), kind: kind, stream: spec.Stream, sum: spec.Count}
+		specs[kind.Index()] = TotalSpec{ID: totalID(kind, 0), Kind: kind, Stream: spec.Stream, Sum: spec.CountMetrics}
 		firstMeasure[kind.Index()] = next
 		for i, m := range spec.Measures {
-			specs[next] = totalSpec{
-				id: totalID(kind, i+1), kind: kind, stream: spec.Stream, optional: m.Optional, sum: m.Sum,
+			specs[next] = TotalSpec{
+				ID: totalID(kind, i+1), Kind: kind, Stream: spec.Stream, Optional: m.Optional, Sum: m.SumMetrics,
 			}
 			next++
 		}
@@ -73,8 +81,8 @@ func (t *Totals) AddEvent(e *activity.Event) {
 	}
 }
 
-// add adds other totals.
-func (t *Totals) add(o *Totals) {
+// Add adds other totals.
+func (t *Totals) Add(o *Totals) {
 	for i := range t {
 		t[i] += o[i]
 	}
@@ -84,7 +92,7 @@ func (t *Totals) add(o *Totals) {
 func TotalIDs() [NumTotals]TotalID {
 	var ids [NumTotals]TotalID
 	for i := range totalSpecs {
-		ids[i] = totalSpecs[i].id
+		ids[i] = totalSpecs[i].ID
 	}
 	return ids
 }
@@ -99,7 +107,7 @@ func LegacyTotalIDs() []TotalID { return legacyOrder }
 // Set sets the total with an id; an unknown id is ignored.
 func (t *Totals) Set(id TotalID, value uint64) {
 	for i := range totalSpecs {
-		if totalSpecs[i].id == id {
+		if totalSpecs[i].ID == id {
 			t[i] = value
 		}
 	}
@@ -110,7 +118,7 @@ func (t *Totals) encodePairs() []uint64 {
 	pairs := make([]uint64, 0, 2*NumTotals)
 	for i := range totalSpecs {
 		if t[i] != 0 {
-			pairs = append(pairs, uint64(totalSpecs[i].id), t[i])
+			pairs = append(pairs, uint64(totalSpecs[i].ID), t[i])
 		}
 	}
 	return pairs
@@ -119,11 +127,11 @@ func (t *Totals) encodePairs() []uint64 {
 // decodePairs decodes what encodePairs encoded.
 func decodePairs(pairs []uint64) (t Totals, err error) {
 	if len(pairs)%2 != 0 {
-		return t, errListLength
+		return t, errTotals
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i] == 0 || pairs[i] > math.MaxUint16 {
-			return t, errTableIndex
+			return t, errTotals
 		}
 		t.Set(TotalID(pairs[i]), pairs[i+1])
 	}
@@ -133,7 +141,7 @@ func decodePairs(pairs []uint64) (t Totals, err error) {
 // legacyPairs returns the pairs of totals that are stored in a fixed order without ids.
 func legacyPairs(list []uint64) ([]uint64, error) {
 	if len(list) != len(legacyOrder) {
-		return nil, errListLength
+		return nil, errTotals
 	}
 	pairs := make([]uint64, 0, 2*len(list))
 	for i, value := range list {
@@ -142,6 +150,10 @@ func legacyPairs(list []uint64) ([]uint64, error) {
 	return pairs, nil
 }
 
+// errTotals is the error of stored totals that no version has written.
+var errTotals = errors.New("totals that are not pairs of an id and a value")
+
+// errMeasures is the error of stored measures that no version has written.
 var errMeasures = errors.New("measures that the kind does not have")
 
 // EventMeasures returns the measures of an event in the order of its kind. Zeros at the end are dropped.

@@ -50,6 +50,7 @@ func (c *Change) validate() error {
 	return c.validateMetadata()
 }
 
+// validate returns an error for totals of no repository or of an invalid actor.
 func (c *CarriedTotals) validate() error {
 	if c.Repo <= 0 {
 		return activity.ErrRepo
@@ -74,11 +75,12 @@ func (c *Change) validateMetadata() error {
 	return c.validateEntries()
 }
 
+// validateEntries validates entries and tallies.
 func (c *Change) validateEntries() error {
 	for i := range c.Entries {
 		s := &c.Entries[i]
 		if s.Repo < 0 || !areUTF8(s.Name, s.Sub) || !areStorable(s.Observed) || len(s.Data) > MaxEntry {
-			return fmt.Errorf("%w: sample %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
+			return fmt.Errorf("%w: entry %.64q of %d bytes", ErrInvalid, s.Name, len(s.Data))
 		}
 	}
 	for i := range c.Tallies {
@@ -90,12 +92,15 @@ func (c *Change) validateEntries() error {
 	return nil
 }
 
+// validate returns an error for progress that cannot be stored.
 func (p *RepoProgress) validate() error {
 	switch {
 	case p.ID <= 0:
 		return activity.ErrRepo
 	case p.Presence > PresencePurged:
 		return fmt.Errorf("presence %d", p.Presence)
+	case p.Streams&^activity.EveryStream != 0:
+		return fmt.Errorf("streams %d", p.Streams)
 	case !areUTF8(p.Name):
 		return fmt.Errorf("name %.64q", p.Name)
 	case !areStorable(p.FirstSeen, p.Since, p.Observed, p.GoneSince):
@@ -124,6 +129,7 @@ func isObjectName(text string) bool {
 	return len(text) > 0 && len(text) <= 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
+// validateSignals returns an error for signals that cannot be stored. nil is valid.
 func validateSignals(s *activity.Signals) error {
 	if s == nil {
 		return nil

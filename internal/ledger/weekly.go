@@ -70,8 +70,10 @@ func (w *WeeklyLines) Encode() []byte {
 	return data
 }
 
+// total returns the sum of added and removed lines.
 func (u *UserLines) total() uint64 { return u.Added + u.Removed }
 
+// append appends the encoded lines of a user.
 func (u *UserLines) append(data []byte) []byte {
 	data = binary.AppendUvarint(data, uint64(max(0, u.Actor.ID)))
 	data = binary.AppendUvarint(data, uint64(len(u.Actor.Login)))
@@ -105,4 +107,12 @@ func DecodeWeeklyLines(data []byte) (WeeklyLines, error) {
 		return WeeklyLines{}, ErrWeeklyLines
 	}
 	return w, nil
+}
+
+// LastCompleteWeek returns the last complete week before t. Weeks start on Sunday 00:00 UTC, as in GitHub's statistics
+// (https://docs.github.com/rest/metrics/statistics).
+func LastCompleteWeek(t time.Time) activity.Window {
+	day := t.UTC().Truncate(24 * time.Hour) // the zero time is a midnight
+	end := day.AddDate(0, 0, -int(day.Weekday()))
+	return activity.Window{Start: end.AddDate(0, 0, -7), End: end}
 }

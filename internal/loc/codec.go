@@ -105,6 +105,7 @@ func hasValidFlags(of, flags byte) bool {
 	}
 }
 
+// flag returns a bit when it is set, 0 otherwise.
 func flag(set bool, bit byte) byte {
 	if set {
 		return bit
@@ -118,6 +119,7 @@ func seconds(t time.Time) uint64 { return uint64(max(0, t.Unix())) }
 // stateReader reads what Encode wrote.
 type stateReader struct{ *varint.Reader }
 
+// time reads a time.
 func (in stateReader) time() time.Time {
 	n := in.ReadUvarint(math.MaxUint32)
 	if n == 0 {
@@ -126,4 +128,5 @@ func (in stateReader) time() time.Time {
 	return time.Unix(int64(n), 0).UTC() //nolint:gosec // 32 bits
 }
 
+// count reads a number.
 func (in stateReader) count() int { return int(in.ReadUvarint(math.MaxInt32)) } //nolint:gosec // 31 bits

@@ -294,6 +294,7 @@ func (s *State) CommitProgress(at *Situation) CommitProgress {
 	return CommitProgress{Week: at.Week.Start}
 }
 
+// retryDelays are the waits after a failure: the first one, which doubles, and the longest one.
 type retryDelays struct{ first, last time.Duration }
 
 func delaysAfter(refused bool) retryDelays {
@@ -308,6 +309,7 @@ func (w retryDelays) next(before Retry, now time.Time, refresh time.Duration) Re
 	return Retry{At: now.Add(wait), Wait: wait}
 }
 
+// latest returns the later of two times.
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -66,7 +66,7 @@ func TestList(t *testing.T) {
 	require.ErrorIs(t, err, ErrEmpty)
 }
 
-// matchSlowly is what a pattern means, by the definition.
+// matchSlowly matches a name by the definition of patterns.
 func matchSlowly(pattern, name []rune) bool {
 	if len(pattern) == 0 {
 		return len(name) == 0
@@ -78,7 +78,7 @@ func matchSlowly(pattern, name []rune) bool {
 		matchSlowly(pattern[1:], name[1:])
 }
 
-// FuzzMatch compares patterns with their definition.
+// FuzzMatch compares Match with matchSlowly.
 func FuzzMatch(f *testing.F) {
 	for _, seed := range [][2]string{
 		{"dependabot[bot]", "Dependabot[bot]"},

@@ -6,10 +6,8 @@ package proctest
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -112,6 +110,7 @@ func (p *Process) Resume() {
 	require.NoError(p.tb, p.signal(syscall.SIGCONT))
 }
 
+// signal sends a signal to the process, or to its group. It returns os.ErrProcessDone after the exit.
 func (p *Process) signal(s syscall.Signal) error {
 	switch {
 	case p.HasExited():
@@ -162,23 +161,4 @@ func ProgramPath(tb testing.TB, variable string) string {
 		variable)
 	require.FileExists(tb, path)
 	return path
-}
-
-// FreeAddress returns a loopback address with a port that is free now.
-func FreeAddress(tb testing.TB) string {
-	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(tb, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
-// Port returns the port of an address.
-func Port(tb testing.TB, address string) int {
-	tb.Helper()
-	_, text, err := net.SplitHostPort(address)
-	require.NoError(tb, err)
-	port, err := strconv.Atoi(text)
-	require.NoError(tb, err)
-	return port
 }

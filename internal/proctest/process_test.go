@@ -5,7 +5,6 @@ package proctest_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -16,68 +15,69 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// run starts a script and waits until it has said something.
-func run(tb testing.TB, script string) *proctest.Process {
+// runScript starts a script and waits until it has written to its output.
+func runScript(tb testing.TB, script string) *proctest.Process {
 	tb.Helper()
 	p := proctest.New(tb, "sh", "-c", script)
 	p.OwnGroup = true
 	p.Env = append(os.Environ(), "GX_WORD=ready")
 	require.True(tb, p.HasExited())
 	p.Run()
-	await(tb, p, 1)
+	awaitOutput(tb, p, 1)
 	return p
 }
 
-func await(tb testing.TB, p *proctest.Process, times int) {
+// awaitOutput waits until the output has the word a number of times.
+func awaitOutput(tb testing.TB, p *proctest.Process, times int) {
 	tb.Helper()
 	require.Eventually(tb, func() bool { return strings.Count(p.Output(), "ready\n") == times }, 20*time.Second,
 		time.Millisecond)
 	require.False(tb, p.HasExited())
 }
 
-// The shell waits for a child that has the output, too.
-const parent = `sleep 600 & echo "$GX_WORD" >&2; wait`
+// parentScript starts a child that shares its output, and waits for it.
+const parentScript = `sleep 600 & echo "$GX_WORD" >&2; wait`
 
-func TestProcess(t *testing.T) {
+func TestRunPauseStopAndKill(t *testing.T) {
 	t.Parallel()
-	p := run(t, parent)
+	p := runScript(t, parentScript)
 	p.Kill()
 	require.True(t, p.HasExited())
 	p.Kill()
 	p.Run()
-	await(t, p, 2)
+	awaitOutput(t, p, 2)
 	p.Pause()
 	require.Less(t, p.Stop(), 20*time.Second)
 	require.True(t, p.HasExited())
 	p.Run()
-	await(t, p, 3)
+	awaitOutput(t, p, 3)
 	p.Pause()
 	p.Kill()
 	p.Run()
-	await(t, p, 4)
+	awaitOutput(t, p, 4)
 	p.Pause()
 	p.Resume()
 	require.Less(t, p.Stop(), 20*time.Second)
 }
 
-// failed is a test that has failed.
-type failed struct {
+// failedTest is a test that has failed, whose log is recorded.
+type failedTest struct {
 	testing.TB
 
 	log string
 }
 
-func (f *failed) Failed() bool { return true }
+func (f *failedTest) Failed() bool { return true }
 
-func (f *failed) Logf(format string, args ...any) { f.log += fmt.Sprintf(format, args...) }
+func (f *failedTest) Logf(format string, args ...any) { f.log += fmt.Sprintf(format, args...) }
 
-func TestEndOfTheTest(t *testing.T) {
+func TestFailedTestLogsTheOutput(t *testing.T) {
 	t.Parallel()
-	f := &failed{}
+	f := &failedTest{}
 	var running, paused *proctest.Process
 	t.Run("body", func(t *testing.T) {
 		f.TB = t
-		running, paused = run(t, parent), run(f, "yes | head -c 100000; echo; "+parent)
+		running, paused = runScript(t, parentScript), runScript(f, "yes | head -c 100000; echo; "+parentScript)
 		paused.Pause()
 	})
 	require.True(t, running.HasExited())
@@ -87,16 +87,7 @@ func TestEndOfTheTest(t *testing.T) {
 	require.Less(t, len(f.log), 5000)
 }
 
-func TestAddress(t *testing.T) {
-	t.Parallel()
-	address := proctest.FreeAddress(t)
-	listener, err := net.Listen("tcp", address)
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	require.Equal(t, address, fmt.Sprintf("127.0.0.1:%d", proctest.Port(t, address)))
-}
-
-func TestProgram(t *testing.T) {
+func TestProgramPath(t *testing.T) {
 	path, err := os.Executable()
 	require.NoError(t, err)
 	t.Setenv("GX_PROGRAM", path)

@@ -86,11 +86,13 @@ func portMapper(tb testing.TB, bin string) string {
 	return found
 }
 
+// writeFile writes a file in the server's folder.
 func (s *Server) writeFile(name string, lines ...string) {
 	s.tb.Helper()
 	require.NoError(s.tb, os.WriteFile(filepath.Join(s.dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 }
 
+// canConnect reports whether a server listens at an address.
 func canConnect(address string) bool {
 	conn, err := net.DialTimeout("tcp", address, time.Second)
 	if err == nil {

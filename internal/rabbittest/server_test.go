@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 )
 
-func TestServer(t *testing.T) {
+func TestServerStartsStopsAndWipes(t *testing.T) {
 	a := time.Now()
 	s := rabbittest.Start(t)
 	t.Log("start", time.Since(a))

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 )
 
-// TestAddresses: names and addresses with a port are taken, and nothing else.
+// TestAddresses: names and IP addresses with a port are accepted, and nothing else.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{

@@ -13,28 +13,16 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
+
+// ioTimeout bounds connecting, each read of a reply and each write of a command.
+const ioTimeout = 3 * time.Second
 
 // keepAlive detects a dead peer, with the settings of the library's own dialer.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // errClosed is the error of dialing with a closed client.
 var errClosed = errors.New("the Redis client is closed")
-
-// client is a client whose Close does not wait for Redis. The library's own Close waits for the replies of pending
-// commands: in a failover, for as long as Redis blocks writes.
-type client struct {
-	redis.UniversalClient
-	connections *connections
-}
-
-// Close closes the connections first, which fails the pending commands.
-func (c *client) Close() error {
-	c.connections.close()
-	return c.UniversalClient.Close()
-}
 
 // connections are the network connections of a client. They are safe for concurrent use.
 type connections struct {
@@ -46,6 +34,7 @@ type connections struct {
 	open map[*connection]struct{}
 }
 
+// newConnections returns connections with TLS, without it when encryption is nil.
 func newConnections(encryption *tls.Config) *connections {
 	c := &connections{tls: encryption, open: make(map[*connection]struct{})}
 	c.closed, c.cancel = context.WithCancel(context.Background())
@@ -69,7 +58,7 @@ func (c *connections) dial(ctx context.Context, network, address string) (net.Co
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.closed, cancel)() //nolint:contextcheck // the client's end cancels it too
-	dialer := &net.Dialer{Timeout: timeout, KeepAliveConfig: keepAlive}
+	dialer := &net.Dialer{Timeout: ioTimeout, KeepAliveConfig: keepAlive}
 	var conn net.Conn
 	var err error
 	if c.tls == nil {
@@ -83,6 +72,7 @@ func (c *connections) dial(ctx context.Context, network, address string) (net.Co
 	return c.track(conn)
 }
 
+// track adds a new connection to the open ones, or closes it when the client is closed.
 func (c *connections) track(conn net.Conn) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +113,8 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// systemConnection gives the library the system's connection, to detect that the peer has closed an idle one.
+// systemConnection is a connection that gives the library its file descriptor, to detect that the peer has closed an
+// idle one.
 type systemConnection struct {
 	*connection
 	system syscall.Conn

@@ -15,8 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxUnsaved is the time without a snapshot after which a server with unsaved changes counts as not persistent. It is
-// the longest interval of Redis's default rules for snapshots.
+// maxUnsaved is the age of the last snapshot from which on a server with unsaved changes counts as not persistent. It
+// is the longest interval of Redis's default rules for snapshots.
 const maxUnsaved = time.Hour
 
 // ReadRisks returns the settings of the masters that endanger their data, as texts for a log: an eviction policy, and
@@ -45,6 +45,7 @@ func ReadRisks(ctx context.Context, universal redis.UniversalClient) ([]string, 
 	return all, err
 }
 
+// readServerRisks returns the risks of one server.
 func readServerRisks(ctx context.Context, client redis.Cmdable) (risks []string, err error) {
 	memory, err := readInfo(ctx, client, "memory")
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
+// connect returns a client of a configuration that set completes.
 func connect(t *testing.T, set func(*redisconn.Config)) redis.UniversalClient {
 	t.Helper()
 	config := redisconn.Default()

@@ -14,14 +14,14 @@ package rediskeys
 
 import "strings"
 
-// layout is the version in all names.
-const layout = "1"
+// layoutVersion is the version of the layout, a part of all names.
+const layoutVersion = "1"
 
 // Prefix is what all keys of a deployment begin with, the setting key_prefix.
 type Prefix string
 
 // Deployment names a key that has no tag.
-func (p Prefix) Deployment(name string) string { return string(p) + ":" + layout + ":" + name }
+func (p Prefix) Deployment(name string) string { return string(p) + ":" + layoutVersion + ":" + name }
 
 // Org names a key of an organization. GitHub ignores case in organizations, and so do their keys.
 func (p Prefix) Org(org, name string) string { return p.tagged(strings.ToLower(org), name) }
@@ -32,4 +32,5 @@ func (p Prefix) Lease(lease, name string) string { return p.tagged("lease/"+leas
 // Budget names a key of a credential's budget of GitHub's limits.
 func (p Prefix) Budget(credential, name string) string { return p.tagged("budget:"+credential, name) }
 
+// tagged names a key with a tag.
 func (p Prefix) tagged(tag, name string) string { return p.Deployment("{" + tag + "}:" + name) }

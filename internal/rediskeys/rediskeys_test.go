@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/rediskeys"
 )
 
-// TestNames holds the names byte for byte: they are in the Redis servers of deployments.
-func TestNames(t *testing.T) {
+// TestKeyNames checks the names byte for byte: the Redis servers of deployments have them.
+func TestKeyNames(t *testing.T) {
 	t.Parallel()
 	p := rediskeys.Prefix("gx")
 	for want, got := range map[string]string{

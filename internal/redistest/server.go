@@ -45,6 +45,8 @@ func New(tb testing.TB, lines ...string) *Server {
 	return newServer(tb, append([]string{`save ""`, "appendonly no"}, lines...))
 }
 
+// newServer prepares a server with exactly these lines of configuration beside address and folder. args are further
+// arguments of the program.
 func newServer(tb testing.TB, lines []string, args ...string) *Server {
 	tb.Helper()
 	s := &Server{Address: proctest.FreeAddress(tb), tb: tb, dir: tb.TempDir()}

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-func TestTopologies(t *testing.T) {
+func TestSentinelsAndClusterStart(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.StartCluster(t)
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes[0].Address}})

@@ -13,8 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// record runs a loop in a bubble and gives when its turns began. turn says how long each takes and what it wishes.
-func record(t *testing.T, l Loop, span time.Duration, turn func(n int) (time.Duration, time.Duration)) []time.Duration {
+// recordTurns runs a loop in a bubble for a span and returns when its turns began. turn returns how long each one
+// takes, and after how long the next one may begin.
+func recordTurns(t *testing.T, l Loop, span time.Duration, turn func(n int) (time.Duration,
+	time.Duration),
+) []time.Duration {
 	t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), span)
@@ -36,12 +39,13 @@ func record(t *testing.T, l Loop, span time.Duration, turn func(n int) (time.Dur
 	return turns
 }
 
-func nothing(int) (time.Duration, time.Duration) { return 0, 0 }
+// instantTurn is a turn that takes no time and does not delay the next one.
+func instantTurn(int) (time.Duration, time.Duration) { return 0, 0 }
 
-func TestEveryInterval(t *testing.T) {
+func TestTurnsBeginEveryInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := record(t, Loop{Interval: time.Minute}, 5*time.Minute+time.Second, nothing)
+		turns := recordTurns(t, Loop{Interval: time.Minute}, 5*time.Minute+time.Second, instantTurn)
 		require.Equal(
 			t, []time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute},
 			turns,
@@ -49,10 +53,10 @@ func TestEveryInterval(t *testing.T) {
 	})
 }
 
-func TestJitter(t *testing.T) {
+func TestJitterShiftsTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := record(t, Loop{Interval: time.Minute, Jitter: 0.1}, 10*time.Hour, nothing)
+		turns := recordTurns(t, Loop{Interval: time.Minute, Jitter: 0.1}, 10*time.Hour, instantTurn)
 		require.InDelta(t, 600, len(turns), 10)
 		require.LessOrEqual(t, turns[0], 2*time.Second)
 		for i := range turns[1:] {
@@ -61,10 +65,10 @@ func TestJitter(t *testing.T) {
 	})
 }
 
-func TestLongTurnIsNotOverlapped(t *testing.T) {
+func TestTurnsNeverOverlap(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := record(t, Loop{Interval: time.Minute}, 8*time.Minute, func(n int) (time.Duration, time.Duration) {
+		turns := recordTurns(t, Loop{Interval: time.Minute}, 8*time.Minute, func(n int) (time.Duration, time.Duration) {
 			if n == 1 {
 				return 150 * time.Second, 0
 			}
@@ -74,10 +78,10 @@ func TestLongTurnIsNotOverlapped(t *testing.T) {
 	})
 }
 
-func TestTurnPutsOffTheNext(t *testing.T) {
+func TestTurnDelaysTheNextOne(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := record(t, Loop{Interval: time.Minute}, time.Hour, func(n int) (time.Duration, time.Duration) {
+		turns := recordTurns(t, Loop{Interval: time.Minute}, time.Hour, func(n int) (time.Duration, time.Duration) {
 			if n == 1 {
 				return 0, 20 * time.Minute
 			}
@@ -87,14 +91,15 @@ func TestTurnPutsOffTheNext(t *testing.T) {
 	})
 }
 
-// TestManyPutOffToOneMomentDoNotBeginAtOnce: a limit ends for all organizations of a credential in the same second.
-func TestManyPutOffToOneMomentDoNotBeginAtOnce(t *testing.T) {
+// TestTurnsDelayedToOneTimeAreSpread: turns of several loops that may begin at the same time are spread: a limit ends
+// for all organizations of a credential in the same second.
+func TestTurnsDelayedToOneTimeAreSpread(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const loops, reset = 60, 40 * time.Minute
 		began := make(map[time.Duration]int) // by the second
 		for range loops {
-			turns := record(t, Loop{Interval: 5 * time.Minute, Jitter: 0.1}, reset+20*time.Second,
+			turns := recordTurns(t, Loop{Interval: 5 * time.Minute, Jitter: 0.1}, reset+20*time.Second,
 				func(n int) (time.Duration, time.Duration) {
 					return 0, reset - 2*time.Second*time.Duration(n-1)
 				})
@@ -111,7 +116,7 @@ func TestManyPutOffToOneMomentDoNotBeginAtOnce(t *testing.T) {
 	})
 }
 
-func TestEndsAtOnceWithItsReason(t *testing.T) {
+func TestRunReturnsTheCauseOfItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		reason := errors.New("the term is over")

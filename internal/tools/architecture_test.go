@@ -22,9 +22,11 @@ const module = "github.com/seed-358c4d9d/githubexporter"
 const (
 	activity   = module + "/internal/activity/leaf"
 	ledger     = module + "/internal/ledger"
-	codec      = module + "/internal/ledger/codec/leaf"
+	ledgerview = module + "/internal/ledger/ledgerview"
+	local      = module + "/internal/ledger/local/leaf"
 	memstore   = module + "/internal/ledger/memstore/leaf"
 	github     = module + "/internal/github/leaf"
+	transport  = module + "/internal/github/transport/leaf"
 	collect    = module + "/internal/collect/leaf"
 	loc        = module + "/internal/loc"
 	varint     = module + "/internal/varint/leaf"
@@ -61,8 +63,13 @@ var imports = []struct {
 	{"internal/ledger", collect, true},
 	{"internal/ledger", memstore, true},
 	{"internal/ledger", cbor, true},
-	{"internal/ledger/codec", cbor, false},
-	{"internal/ledger/codec", zap, true},
+	{"internal/ledger/ledgerview", ledger, false},
+	{"internal/ledger/ledgerview", local, true},
+	{"internal/ledger/ledgerview", wakeup, true},
+	{"internal/ledger/local", ledger, false},
+	{"internal/ledger/local", wakeup, false},
+	{"internal/ledger/local", memstore, true},
+	{"internal/ledger/local", collector, true},
 
 	{"internal/varint", activity, true},
 	{"internal/wakeup", activity, true},
@@ -71,7 +78,7 @@ var imports = []struct {
 	{"internal/pattern", "regexp", false},
 	{"internal/pattern", activity, true},
 	{"internal/ledger", varint, false},
-	{"internal/ledger", wakeup, false},
+	{"internal/ledger", wakeup, true},
 	{"internal/copilot", module + "/internal/copilot/report/leaf", false},
 	{"internal/copilot", wakeup, false},
 	{"internal/copilot", ledger, true},
@@ -95,8 +102,9 @@ var imports = []struct {
 	{"internal/loc/rounds", collect, true},
 
 	{"internal/ledger/memstore", ledger, false},
+	{"internal/ledger/memstore", local, false},
 	{"internal/ledger/memstore", redis, true},
-	{"internal/ledger/extstore", codec, false},
+	{"internal/ledger/extstore", local, false},
 	{"internal/ledger/extstore", collector, false},
 	{"internal/ledger/extstore", memstore, true},
 	{"internal/ledger/redisstore", redis, false},
@@ -112,6 +120,7 @@ var imports = []struct {
 	{"internal/configcheck", redis, true},
 	{"internal/ledger/storetest", require, false},
 	{"internal/ledger/storetest", rapid, false},
+	{"internal/ledger/storetest", ledgerview, false},
 	{"internal/ledger/storetest", memstore, true},
 
 	{"internal/schedule", activity, true},
@@ -129,6 +138,12 @@ var imports = []struct {
 	{"internal/github", redis, true},
 	{"internal/github/budget", github, true},
 	{"internal/github/budget", zap, true},
+	{"internal/github/budget", transport, true},
+	{"internal/github/transport", gogithub, false},
+	{"internal/github/transport", activity, true},
+	{"internal/github/transport", github, true},
+	{"internal/github/transport", zap, true},
+	{"internal/github", transport, false},
 	{"internal/github/budget/redisbudget", redis, false},
 	{"internal/github/budget/redisbudget", github, true},
 	{"internal/github/budget/budgettest", github, true},
@@ -155,6 +170,7 @@ var imports = []struct {
 	{"internal/election/redislease", kubernetes, true},
 
 	{"receiver/githubexporter/internal/emit", ledger, false},
+	{"receiver/githubexporter/internal/emit", ledgerview, false},
 	{"receiver/githubexporter/internal/emit", memstore, true},
 	{"receiver/githubexporter/internal/emit", schedule, true},
 	{"receiver/githubexporter", collector, false},
@@ -241,6 +257,7 @@ type scratch struct {
 	modules map[string]bool
 }
 
+// newScratch returns an empty scratch tree.
 func newScratch(t *testing.T) *scratch {
 	t.Helper()
 	root, err := filepath.EvalSymlinks(t.TempDir())
@@ -250,6 +267,7 @@ func newScratch(t *testing.T) *scratch {
 	return &scratch{t: t, root: root, modules: map[string]bool{}}
 }
 
+// write writes a file of the scratch tree.
 func (s *scratch) write(name, text string) {
 	s.t.Helper()
 	path := filepath.Join(s.root, name)
@@ -261,6 +279,7 @@ func (s *scratch) write(name, text string) {
 	}
 }
 
+// read returns a file of the scratch tree.
 func (s *scratch) read(name string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.root, name))
@@ -287,6 +306,7 @@ func (s *scratch) stub(path string) {
 
 var majorSuffix = regexp.MustCompile(`/v([0-9]+)$`)
 
+// writeGoMod writes a go.mod that points to the stubs.
 func (s *scratch) writeGoMod() {
 	s.t.Helper()
 	text := "module " + module + "\n\ngo 1.26.0\n"
@@ -300,6 +320,7 @@ func (s *scratch) writeGoMod() {
 	s.write("go.mod", text)
 }
 
+// copyRules copies the rules of the repository into the scratch tree.
 func (s *scratch) copyRules() {
 	s.t.Helper()
 	rules, err := os.ReadFile(filepath.Join("..", "..", ".golangci.yaml"))

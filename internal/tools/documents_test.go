@@ -16,6 +16,7 @@ import (
 // root is the folder of the repository.
 var root = filepath.Join("..", "..")
 
+// readFile returns a file of the repository.
 func readFile(t *testing.T, path ...string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))

@@ -14,7 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
-func document(numbers ...uint64) (data []byte) {
+// encodeUvarints returns a document with numbers.
+func encodeUvarints(numbers ...uint64) (data []byte) {
 	for _, n := range numbers {
 		data = binary.AppendUvarint(data, n)
 	}
@@ -23,7 +24,7 @@ func document(numbers ...uint64) (data []byte) {
 
 func TestReader(t *testing.T) {
 	t.Parallel()
-	r := varint.NewReader(append(document(0, math.MaxUint64, 3), "abcd"...))
+	r := varint.NewReader(append(encodeUvarints(0, math.MaxUint64, 3), "abcd"...))
 	require.Zero(t, r.ReadUvarint(0))
 	require.Equal(t, uint64(math.MaxUint64), r.ReadUvarint(math.MaxUint64))
 	require.Equal(t, "abc", r.ReadString())
@@ -31,10 +32,15 @@ func TestReader(t *testing.T) {
 	require.False(t, r.IsComplete(), "one byte is left")
 }
 
-func TestReaderOfWhatCannotBe(t *testing.T) {
+func TestReaderOfInvalidDocuments(t *testing.T) {
 	t.Parallel()
 	for name, read := range map[string]func() *varint.Reader{
-		"too large":     func() *varint.Reader { r := varint.NewReader(document(8, 1)); r.ReadUvarint(7); return r },
+		"too large": func() *varint.Reader {
+			r := varint.NewReader(encodeUvarints(8,
+				1))
+			r.ReadUvarint(7)
+			return r
+		},
 		"nothing":       func() *varint.Reader { r := varint.NewReader(nil); r.ReadUvarint(7); return r },
 		"half a number": func() *varint.Reader { r := varint.NewReader([]byte{0x80}); r.ReadUvarint(7); return r },
 		"more than fits": func() *varint.Reader {
@@ -43,13 +49,13 @@ func TestReaderOfWhatCannotBe(t *testing.T) {
 			return r
 		},
 		"too short": func() *varint.Reader {
-			r := varint.NewReader(append(document(3),
+			r := varint.NewReader(append(encodeUvarints(3),
 				"ab"...))
 			r.ReadString()
 			return r
 		},
 		"an absurd text": func() *varint.Reader {
-			r := varint.NewReader(document(
+			r := varint.NewReader(encodeUvarints(
 				math.MaxUint64))
 			r.ReadString()
 			return r
@@ -68,7 +74,7 @@ func TestReaderOfWhatCannotBe(t *testing.T) {
 }
 
 func FuzzReader(f *testing.F) {
-	f.Add(append(document(1, 2, 3), "abc"...))
+	f.Add(append(encodeUvarints(1, 2, 3), "abc"...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := varint.NewReader(data)
 		total := 0

@@ -15,8 +15,8 @@ import (
 
 // statusReporter reports each change of a replica's health as the component status, with the whole report among the
 // attributes of the event. The status is the readiness of the replica, so that an extension which makes an HTTP code of
-// it can be probed: ok while the replica is ready, also where it is degraded, a recoverable error while it is not, and
-// a permanent error once it cannot become ready in this process. It is not safe for concurrent use.
+// it can be probed: ok while the replica is ready, also where it is degraded, a recoverable error while it is not
+// ready, and a permanent error once it cannot become ready in this process. It is not safe for concurrent use.
 type statusReporter struct {
 	host   component.Host
 	outage *outage // nil while the replica is ready
@@ -24,7 +24,7 @@ type statusReporter struct {
 	failed bool
 }
 
-// report takes a report that differs from the one before.
+// report reports a health report, which differs from the last one, as a component status event.
 func (s *statusReporter) report(r health.Report) {
 	if s.failed {
 		return
@@ -51,16 +51,17 @@ func (s *statusReporter) report(r health.Report) {
 	componentstatus.ReportStatus(s.host, event)
 }
 
-// maxReasons is how many events of one outage have its time. After so many changes of the reason a new time begins.
+// maxReasons is the number of events that are made at the start of an outage. After so many changes of the reason
+// further ones are made, with a later timestamp.
 const maxReasons = 128
 
 // outage makes the events of a time without readiness. healthcheckv2 counts its recovery_duration from the timestamp of
-// the newest event, and an event gets the time at which it is made: an event for each new reason would begin that count
-// again, and a replica whose reason changes often would count as healthy for ever. So the events are made when the
-// outage begins, and get their reason and attributes when they are reported.
+// the newest event, which is the time at which the event was made. With an event made for each new reason, a replica
+// whose reason changes often would count as healthy for ever. So the events are made when the outage begins, and get
+// their reason and attributes when they are reported.
 type outage struct{ events []outageEvent }
 
-// outageEvent is an event that was not reported yet, and what is filled in.
+// outageEvent is an event that was not reported yet, with its parts that nextEvent fills in.
 type outageEvent struct {
 	event      *componentstatus.Event
 	reason     *outageReason
@@ -73,7 +74,7 @@ type outageReason struct{ text string }
 // Error implements error.
 func (r *outageReason) Error() string { return r.text }
 
-// nextEvent is an event with the present reason, and the time at which the outage began.
+// nextEvent returns an event with the present reason, and with the time at which the outage began.
 func (o *outage) nextEvent(reason string, attributes pcommon.Map) *componentstatus.Event {
 	if len(o.events) == 0 {
 		o.events = make([]outageEvent, maxReasons)

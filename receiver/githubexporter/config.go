@@ -16,14 +16,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// Limits of the settings. All durations in the configuration are Go durations: a bare number would be nanoseconds.
+// Limits of settings of the top level; those that the blocks use, too, are in config_limits.go.
 const (
-	minInterval  = time.Second
-	maxInterval  = 24 * time.Hour
 	minReconcile = 10 * time.Minute
 	minRetention = 336 * time.Hour // the last complete week begins at most two weeks ago
-	maxRetention = 9600 * time.Hour
-	minLookback  = 24 * time.Hour // the rolling windows
 	maxSeries    = 100_000_000
 )
 
@@ -37,48 +33,50 @@ type Config struct {
 	Leadership string `mapstructure:"leadership"`
 	// Orgs are the organizations to read, each in a loop of its own. At least one.
 	Orgs []OrgConfig `mapstructure:"orgs"`
-	// GitHub is how GitHub is reached.
+	// GitHub configures the requests to GitHub.
 	GitHub GitHubConfig `mapstructure:"github"`
-	// LOC is where the weekly lines come from.
+	// LOC configures the source of the weekly lines.
 	LOC LOCConfig `mapstructure:"loc"`
-	// Actors is how users are shown.
+	// Actors configures the user label.
 	Actors ActorsConfig `mapstructure:"actors"`
-	// Storage is the id of a storage extension that keeps the state over restarts. Empty: the state is in memory, and
-	// a restart reads the look-back again.
+	// Storage is the id of a storage extension that stores the state across restarts. Empty: the state is in memory,
+	// and a restart reads the look-back again.
 	Storage string `mapstructure:"storage"`
-	// Redis keeps the state for all replicas.
+	// Redis configures the store that all replicas share. Without endpoints the store is in the process.
 	Redis RedisConfig `mapstructure:"redis"`
 	// RabbitMQ is the queue of backfill jobs. Without an endpoint the queue is in the process.
 	RabbitMQ RabbitMQConfig `mapstructure:"rabbitmq"`
-	// Backfill is how windows that were missed are read later.
+	// Backfill configures the jobs that read gaps.
 	Backfill BackfillConfig `mapstructure:"backfill"`
-	// ReconcileInterval is how often the last 24 h of recently active repositories are read again without asking what
-	// changed. Zero: never.
+	// ReconcileInterval is the time between two reconciliations, which read the last 24 h of recently active
+	// repositories whatever their signals are. Zero: never.
 	ReconcileInterval time.Duration `mapstructure:"reconcile_interval"`
-	// Retention is how long events are kept. A user who does nothing is shown with zeros for so long.
+	// Retention is the age at which events are pruned. A user without newer events is shown with zeros until then.
 	Retention time.Duration `mapstructure:"retention"`
-	// MaxSeries bounds the users in repositories over all organizations; new ones beyond become the user "_other".
+	// MaxSeries bounds the series, users in repositories, of all organizations; new ones beyond become the user
+	// "_other".
 	MaxSeries int `mapstructure:"max_series"`
-	// EmitInterval is how often the metrics are emitted into the pipeline.
+	// EmitInterval is the time between two emissions of the metrics into the pipeline.
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
 	// EmitFrom is all (every replica emits, as Prometheus expects) or leader (one copy, for push backends).
 	EmitFrom string `mapstructure:"emit_from"`
-	// Counters is how the sums of events are shown.
+	// Counters configures how the sums of events start.
 	Counters CountersConfig `mapstructure:"counters"`
-	// Snapshot is incremental (the view follows every change) or full (it is read again at each emission).
+	// Snapshot is incremental (the view follows each change of the store) or full (the view is read as a whole at each
+	// emission).
 	Snapshot string `mapstructure:"snapshot"`
 
 	_ struct{}
 }
 
-// Where metrics are emitted, and how the view follows the store.
+// Values of leadership, emit_from and snapshot; see the fields of Config.
 const (
+	leadershipReceiver  = "receiver"
+	leadershipOrg       = "org"
 	emitFromAll         = "all"
 	emitFromLeader      = "leader"
 	snapshotIncremental = "incremental"
 	snapshotFull        = "full"
-	unavailableWait     = "wait"
-	unavailableMemory   = "memory"
 )
 
 func createDefaultConfig() component.Config {
@@ -100,7 +98,7 @@ func createDefaultConfig() component.Config {
 	}
 }
 
-// Unmarshal reads the configuration. Unknown keys and wrong values are refused with what is allowed in their place.
+// Unmarshal reads the configuration. It refuses unknown keys and wrong values with an error that has the allowed ones.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := configcheck.CheckKeys(conf.ToStringMap(), c); err != nil {
 		return err
@@ -121,7 +119,8 @@ func (c *Config) checkAddresses() error {
 		configcheck.PrefixPath("rabbitmq", err))
 }
 
-// Validate checks the settings of the top level and those that depend on each other. Nested blocks have their own.
+// Validate checks the settings of the top level and those that depend on each other. Nested blocks have their own
+// Validate.
 func (c *Config) Validate() error {
 	var errs []error
 	if len(c.Orgs) == 0 {
@@ -146,7 +145,7 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateReplicas refuses stores that replicas cannot share.
+// validateReplicas refuses combinations of stores, and stores that replicas cannot share.
 func (c *Config) validateReplicas() error {
 	switch {
 	case c.Storage != "" && c.Redis.Enabled():
@@ -162,10 +161,11 @@ func (c *Config) validateReplicas() error {
 	}
 }
 
-// maxQueueName is how long AMQP lets a name be, in bytes.
+// maxQueueName is the limit of AMQP for the name of a queue in bytes.
 const maxQueueName = 255
 
-// validateQueues refuses names of queues that are none together with the names of the organizations.
+// validateQueues refuses names of queues that are too long, or not unique, with the names of the organizations behind
+// them.
 func (c *Config) validateQueues() error {
 	var errs []error
 	for i := range c.Orgs {
@@ -184,6 +184,7 @@ func (c *Config) validateQueues() error {
 	return errors.Join(errs...)
 }
 
+// validStorage refuses a storage that is not the id of a component.
 func validStorage(storage string) error {
 	if storage == "" {
 		return nil
@@ -195,6 +196,7 @@ func validStorage(storage string) error {
 	return nil
 }
 
+// validateOrgs refuses organizations that stand twice, and look-backs beyond the retention.
 func (c *Config) validateOrgs() []error {
 	var errs []error
 	first := make(map[string]int)

@@ -9,13 +9,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
-// ActorsConfig is how users are shown.
+// ActorsConfig configures the user label and which users are shown.
 type ActorsConfig struct {
-	// Bots is include or exclude.
+	// Bots is include or exclude: whether bots are shown.
 	Bots string `mapstructure:"bots"`
-	// Exclude are logins, or patterns with * and ?, of users who are not shown. Case is ignored.
+	// Exclude are the logins, or patterns with * and ?, of users that are not shown. Case is ignored.
 	Exclude []string `mapstructure:"exclude"`
-	// Label is what the user label has: login, id, hashed or none.
+	// Label is the content of the user label: login, id, hashed or none.
 	Label string `mapstructure:"label"`
 
 	_ struct{}

@@ -13,14 +13,14 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// AuthConfig has exactly one of its credentials.
+// AuthConfig is the credential for an organization: exactly one of its fields is set.
 type AuthConfig struct {
 	// Token is a personal access token, classic or fine-grained.
 	Token *configopaque.String `mapstructure:"token"`
-	// App is a GitHub App's installation.
+	// App is an installation of a GitHub App.
 	App *AppConfig `mapstructure:"app"`
 	// Authenticator is the id of a client auth extension.
 	Authenticator *component.ID `mapstructure:"authenticator"`
@@ -28,8 +28,8 @@ type AuthConfig struct {
 	_ struct{}
 }
 
-// AppConfig is a GitHub App's installation, the organization's where its id is left out, with exactly one name of the
-// App, its numeric id or its client id, and exactly one form of the App's private key.
+// AppConfig is an installation of a GitHub App; without its id, the one in the organization. Exactly one name of the
+// App, its numeric id or its client id, is set, and exactly one form of its private key.
 type AppConfig struct {
 	AppID          int64                `mapstructure:"app_id"`
 	ClientID       string               `mapstructure:"client_id"`
@@ -66,7 +66,8 @@ func (c *AuthConfig) Validate() error {
 	return nil
 }
 
-// validSecret refuses what is no secret, above all what an unset environment variable leaves. It never shows it.
+// validSecret refuses texts that are no secret, such as what an unset environment variable leaves. Its errors never
+// contain the text.
 func validSecret(field, secret string) error {
 	if secret == "" {
 		return fmt.Errorf("%s: empty, want the secret (is the environment variable set?)", field)
@@ -98,18 +99,18 @@ func (c *AppConfig) Validate() error {
 			"the environment variable set?)"))
 	}
 	if c.PrivateKey != nil {
-		if err := github.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
+		if err := transport.CheckKeyLineBreaks(string(*c.PrivateKey)); err != nil {
 			errs = append(errs, fmt.Errorf("private_key: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// clientID is what GitHub gives as the client id of an App, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef. A
-// client secret has 40 characters.
+// clientID matches the client ids that GitHub makes for Apps, such as Iv23liABCDEF0123456789 or Iv1.0123456789abcdef. A
+// client secret, which has 40 characters, does not match.
 var clientID = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}$`)
 
-// validateName refuses an App that has no name, or two.
+// validateName refuses an App that has neither or both of app_id and client_id.
 func (c *AppConfig) validateName() error {
 	switch {
 	case c.AppID != 0 && c.ClientID != "":

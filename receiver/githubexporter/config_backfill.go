@@ -12,26 +12,26 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
-// BackfillConfig is how windows that were missed are read later.
+// BackfillConfig configures the jobs that read gaps.
 type BackfillConfig struct {
-	// Enabled makes jobs of missed windows. Otherwise passes read the last 24 h of them, and what is older stays
-	// missing.
+	// Enabled publishes jobs for gaps. Without it passes read the last 24 h of gaps, and older ones remain.
 	Enabled bool `mapstructure:"enabled"`
-	// MaxMessageAge is how old a job may be; what an older one was for is found again.
+	// MaxMessageAge is the age at which a job expires; its window remains a gap and gets a new job.
 	MaxMessageAge time.Duration `mapstructure:"max_message_age"`
-	// ConsumerCount is how many jobs a replica works on at a time.
+	// ConsumerCount is the number of jobs that a replica works on at a time.
 	ConsumerCount int `mapstructure:"consumer_count"`
-	// RequeueDelays are the waits after failed attempts, ascending; the last one goes on.
+	// RequeueDelays are the waits after failed attempts, ascending; the last one applies to all further attempts.
 	RequeueDelays []time.Duration `mapstructure:"requeue_delays"`
-	// MaxAttempts is how often a job may fail before it goes to the dead-letter queue.
+	// MaxAttempts is the number of failed attempts after which a job is dead-lettered.
 	MaxAttempts int `mapstructure:"max_attempts"`
-	// CoalesceWindow is the step to which windows are aligned: missing windows that are closer become one job.
+	// CoalesceWindow is the step to which windows are aligned: gaps that are closer become one job.
 	CoalesceWindow time.Duration `mapstructure:"coalesce_window"`
-	// DedupTTL is how long the claim of a job may go without a refresh before the job is published again.
+	// DedupTTL is the time for which the claim of a job may go without a refresh before the job is published again.
 	DedupTTL time.Duration `mapstructure:"dedup_ttl"`
-	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization; the rest is deferred.
+	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization that are published in a minute; further ones are
+	// deferred.
 	MaxEnqueuesPerOrgPerMinute int `mapstructure:"max_enqueues_per_org_per_minute"`
-	// SweepInterval is how often gaps without a job are looked for, beside the end of each pass.
+	// SweepInterval is the longest time between two searches for gaps without a job; each pass is followed by one, too.
 	SweepInterval time.Duration `mapstructure:"sweep_interval"`
 
 	_ struct{}
@@ -46,7 +46,11 @@ func defaultBackfill() BackfillConfig {
 	}
 }
 
-// retries are the rules by which all queues judge.
+// claimTimeout returns for how long the claim of a job may go without a refresh before the job counts as lost, if no
+// queue can hold it any more.
+func (c *BackfillConfig) claimTimeout() time.Duration { return max(5*time.Second, c.SweepInterval) }
+
+// retries returns the retry policy, which all queues share.
 func (c *BackfillConfig) retries() backfill.RetryPolicy {
 	return backfill.RetryPolicy{Delays: c.RequeueDelays, MaxAttempts: c.MaxAttempts}
 }

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// maxZeroFor is how long a sum that begins may be shown at 0.
+// maxZeroFor bounds the time for which a new sum is shown at 0.
 const maxZeroFor = time.Hour
 
-// CountersConfig is how the sums of events are shown.
+// CountersConfig configures how the sums of events start.
 type CountersConfig struct {
-	// ZeroFor is how long a sum that begins is shown at 0, so that increase() and rate() count its first event. Left
-	// out: twice the emission interval. Zero: it begins with its value.
+	// ZeroFor is the time for which a new sum is shown at 0, so that increase() and rate() count its first event. Left
+	// out: twice the emission interval. Zero: a sum starts with its value.
 	ZeroFor *time.Duration `mapstructure:"zero_for"`
 
 	_ struct{}
 }
 
-// zeroFor is the setting, or its default.
+// zeroFor returns the setting, or its default.
 func (c *CountersConfig) zeroFor(emitInterval time.Duration) time.Duration {
 	if c.ZeroFor == nil {
 		return 2 * emitInterval

@@ -17,23 +17,24 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 )
 
-// GitHubConfig is how GitHub is reached: the settings of the collector's HTTP client and some of GitHub's own.
+// GitHubConfig configures the requests to GitHub: the settings of the collector's HTTP client and those of this
+// receiver.
 type GitHubConfig struct {
 	confighttp.ClientConfig `mapstructure:",squash"`
 
 	// GraphQLEndpoint is derived from the endpoint when it is empty.
 	GraphQLEndpoint string `mapstructure:"graphql_endpoint"`
-	// API is graphql (with REST where REST is the better question) or rest (REST alone).
+	// API is graphql (with REST where that costs less) or rest (REST alone).
 	API       string          `mapstructure:"api"`
 	Retry     RetryConfig     `mapstructure:"retry"`
 	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
-	// Health is how the replica watches what it depends on.
+	// Health configures the probes of the dependencies and the cooldown.
 	Health HealthConfig `mapstructure:"health"`
 
 	_ struct{}
 }
 
-// RetryConfig is how failed requests are repeated: exponentially, with full jitter.
+// RetryConfig configures the retries of failed requests: with exponential backoff and full jitter.
 type RetryConfig struct {
 	MaxAttempts     int           `mapstructure:"max_attempts"`
 	InitialInterval time.Duration `mapstructure:"initial_interval"`
@@ -42,13 +43,13 @@ type RetryConfig struct {
 	_ struct{}
 }
 
-// RateLimitConfig is how GitHub's limits are kept.
+// RateLimitConfig configures how much of GitHub's rate limits is used.
 type RateLimitConfig struct {
-	// MinRemaining is what is left untouched of a credential's primary limit.
+	// MinRemaining is the number of requests of a credential's primary limit that are never used.
 	MinRemaining int `mapstructure:"min_remaining"`
-	// ResetBuffer is waited for after a limit's reset.
+	// ResetBuffer is the wait after the reset of a limit.
 	ResetBuffer time.Duration `mapstructure:"reset_buffer"`
-	// SecondaryBackoff is the first wait after a secondary limit that does not say how long it lasts.
+	// SecondaryBackoff is the first wait after a secondary limit without a given end.
 	SecondaryBackoff time.Duration `mapstructure:"secondary_backoff"`
 	// MaxConcurrentRequests bounds the requests in flight of one credential, REST and GraphQL together.
 	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
@@ -93,7 +94,7 @@ func (c *GitHubConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// addresses are the settings that take a URL, with what they take.
+// addresses returns the settings that are URLs, by field, with the URLs that they accept.
 func (c *GitHubConfig) addresses() map[string]configcheck.URLs {
 	api := configcheck.URLs{
 		Schemes: []string{"https", "http"}, Want: "want an https URL such as https://api.github.com or " +
@@ -106,7 +107,7 @@ func (c *GitHubConfig) addresses() map[string]configcheck.URLs {
 	}}
 }
 
-// checkAddresses refuses URLs that are none, or that may hold a password.
+// checkAddresses refuses texts that are no URL, and URLs that may contain a password.
 func (c *GitHubConfig) checkAddresses() error {
 	addresses := c.addresses()
 	_, err := addresses["endpoint"].Parse("endpoint", c.Endpoint)
@@ -120,7 +121,7 @@ func (c *GitHubConfig) checkAddresses() error {
 	return errors.Join(errs...)
 }
 
-// checkAPI refuses an endpoint at which there is no REST API, where that is known
+// checkAPI refuses an endpoint that is known to have no REST API
 // (https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api).
 func (c *GitHubConfig) checkAPI() error {
 	u, err := url.Parse(c.Endpoint)
@@ -142,7 +143,7 @@ func (c *GitHubConfig) checkAPI() error {
 	return nil
 }
 
-// checkEncryption refuses a URL by which a credential would cross a network in the clear by accident.
+// checkEncryption refuses a URL with which a credential would be sent without encryption over a network.
 func (c *GitHubConfig) checkEncryption(field, value string) error {
 	u, err := url.Parse(value)
 	if err == nil && u.Scheme == "http" && !loopback(u.Hostname()) && !c.TLS.Insecure {

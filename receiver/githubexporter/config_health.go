@@ -10,13 +10,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
-// HealthConfig is how the replica watches what it depends on.
+// HealthConfig configures the probes of the dependencies and the cooldown.
 type HealthConfig struct {
-	// ProbeInterval is how often.
+	// ProbeInterval is the time between two probes of each dependency.
 	ProbeInterval time.Duration `mapstructure:"probe_interval"`
-	// FailureThreshold is how many questions in a row, of different repositories or of the organization as a whole,
-	// GitHub may leave without a usable answer before requests pause for the Cooldown. RecoverThreshold is how many
-	// good probes in a row end that.
+	// FailureThreshold is the number of requests in a row, about different repositories or an organization as a whole,
+	// that must fail before requests pause for Cooldown. RecoverThreshold is the number of successful probes in a row
+	// that end the pause.
 	FailureThreshold int           `mapstructure:"failure_threshold"`
 	Cooldown         time.Duration `mapstructure:"cooldown"`
 	RecoverThreshold int           `mapstructure:"recover_threshold"`

@@ -12,36 +12,38 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 )
 
-// Where weekly lines come from.
+// Values of loc::source.
 const (
 	locCommits    = "commits"
 	locStatistics = "stats_contributors"
 )
 
-// LOCConfig is where the weekly lines come from.
+// LOCConfig configures the source of the weekly lines.
 type LOCConfig struct {
-	// Source is commits (every commit is read with its lines) or stats_contributors (commits are read without lines,
-	// and GitHub's statistics are asked for those of the last complete week).
+	// Source is commits (each commit is read with its lines) or stats_contributors (commits are read without lines, and
+	// the lines of the last complete week are read from GitHub's statistics).
 	Source string `mapstructure:"source"`
-	// RefreshInterval is how often the statistics of a repository are asked for. Weekly lines that were not confirmed
-	// for twice as long are stale.
+	// RefreshInterval is the time between two requests for the statistics of a repository. Weekly lines that were not
+	// confirmed for twice as long are stale.
 	RefreshInterval time.Duration `mapstructure:"refresh_interval"`
-	// Fallback is for repositories of which the statistics have no lines.
+	// Fallback configures the reading for repositories whose statistics have no lines.
 	Fallback LOCFallbackConfig `mapstructure:"fallback"`
 
 	_ struct{}
 }
 
-// LOCFallbackConfig is how the lines of single commits are read where the statistics have none.
+// LOCFallbackConfig configures the reading of the lines of single commits where the statistics have none.
 type LOCFallbackConfig struct {
 	Enabled bool `mapstructure:"enabled"`
-	// MaxCommitsPerRepoPerWeek bounds the commits of a week that are asked for their lines.
+	// MaxCommitsPerRepoPerWeek bounds the commits of a repository in a week whose lines are read.
 	MaxCommitsPerRepoPerWeek int `mapstructure:"max_commits_per_repo_per_week"`
-	// MaxCommitDetailCallsPerOrgPerHour bounds those of all repositories of an organization in an hour; the rest waits.
+	// MaxCommitDetailCallsPerOrgPerHour bounds those requests for all repositories of an organization in an hour;
+	// further ones wait.
 	MaxCommitDetailCallsPerOrgPerHour int `mapstructure:"max_commit_detail_calls_per_org_per_hour"`
-	// ZeroDetectionWindows is how many answers in a row must have commits and no line.
+	// ZeroDetectionWindows is the number of responses in a row with commits and without lines after which the fallback
+	// begins.
 	ZeroDetectionWindows int `mapstructure:"zero_detection_windows"`
-	// Cooldown is how long the statistics are not asked then.
+	// Cooldown is the time without requests for the statistics after that.
 	Cooldown time.Duration `mapstructure:"cooldown"`
 
 	_ struct{}
@@ -78,7 +80,7 @@ func (c *LOCFallbackConfig) Validate() error {
 // statistics reports whether the weekly lines come from GitHub's statistics.
 func (c *LOCConfig) statistics() bool { return c.Source == locStatistics }
 
-// settings are those of the collector, but for who is asked.
+// settings returns the settings of the rounds, without their source and callbacks.
 func (c *LOCConfig) settings(retention time.Duration) rounds.Settings {
 	return rounds.Settings{
 		Rules: loc.Rules{

@@ -17,27 +17,28 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/pattern"
 )
 
-// OrgConfig is an organization and how it is read.
+// OrgConfig configures one organization and its passes.
 type OrgConfig struct {
 	// Name is the organization's login.
 	Name string `mapstructure:"name"`
-	// Auth is its credential.
+	// Auth is the credential for the organization.
 	Auth AuthConfig `mapstructure:"auth"`
-	// ScrapeInterval is from the beginning of one pass to the next.
+	// ScrapeInterval is the time from the start of one pass to the start of the next.
 	ScrapeInterval time.Duration `mapstructure:"scrape_interval"`
-	// Repositories says which ones are read.
+	// Repositories selects the repositories that are read.
 	Repositories RepositoriesConfig `mapstructure:"repositories"`
-	// Concurrency is how many repositories a pass, or a round over weekly lines, reads at once, and how many requests
-	// of the organization may be in flight.
+	// Concurrency is the number of repositories that a pass, or a round over weekly lines, reads at a time, and the
+	// bound of the organization's requests in flight.
 	Concurrency int `mapstructure:"concurrency"`
-	// Lookback is how far back a repository is read at first contact: the last 24 h at once, what is older afterwards.
+	// Lookback is the length of the window that is read of a repository at first contact: its last 24 h at once, the
+	// older part by backfill.
 	Lookback time.Duration `mapstructure:"lookback"`
 
 	_ struct{}
 }
 
-// RepositoriesConfig says which repositories are read: those of which the name matches one of Include and none of
-// Exclude. Both are names, or patterns with * and ?, with the organization in front or without it. Case is ignored.
+// RepositoriesConfig selects the repositories whose name matches one of Include and none of Exclude. Both are names, or
+// patterns with * and ?, with the organization in front or without it. Case is ignored.
 type RepositoriesConfig struct {
 	Include  []string `mapstructure:"include"`
 	Exclude  []string `mapstructure:"exclude"`
@@ -56,16 +57,16 @@ func defaultOrg() OrgConfig {
 	}
 }
 
-// Unmarshal reads an organization over the defaults.
+// Unmarshal reads an organization over the defaults. Unknown keys are refused by Config.Unmarshal.
 func (c *OrgConfig) Unmarshal(conf *confmap.Conf) error {
 	*c = defaultOrg()
-	return conf.Unmarshal(c, confmap.WithIgnoreUnused()) // unknown keys are the whole configuration's business
+	return conf.Unmarshal(c, confmap.WithIgnoreUnused())
 }
 
-// key is the same for two names of one organization.
+// key returns the organization's key: two spellings of one login have the same.
 func (c *OrgConfig) key() string { return strings.ToLower(c.Name) }
 
-// orgName is what GitHub allows in the login of an organization, underscores of managed accounts included.
+// orgName matches the logins that GitHub allows for an organization, underscores of managed accounts included.
 var orgName = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9_])?$`)
 
 // Validate checks the name by what GitHub allows, and that patterns with an owner name this organization.
@@ -95,7 +96,7 @@ func (c *OrgConfig) validateOwners(field string, patterns []string) error {
 	return errors.Join(errs...)
 }
 
-// withoutOwner is a pattern of repositories without the organization in front of it.
+// withoutOwner returns a pattern without the organization in front of it.
 func (c *OrgConfig) withoutOwner(pattern string) string {
 	if owner, name, ok := strings.Cut(pattern, "/"); ok && strings.EqualFold(owner, c.Name) {
 		return name
@@ -103,7 +104,7 @@ func (c *OrgConfig) withoutOwner(pattern string) string {
 	return pattern
 }
 
-// filter is what the settings of repositories select.
+// filter returns the filter that the settings of repositories describe.
 func (c *OrgConfig) filter() (collect.Filter, error) {
 	names := func(patterns []string) []string {
 		list := make([]string, len(patterns))
@@ -124,7 +125,7 @@ func (c *RepositoriesConfig) Validate() error {
 	return errors.Join(validPatterns("include", c.Include), validPatterns("exclude", c.Exclude))
 }
 
-// validPatterns refuses texts that are no patterns of names.
+// validPatterns refuses texts that are not patterns of names.
 func validPatterns(field string, patterns []string) error {
 	var errs []error
 	for i, p := range patterns {

@@ -4,6 +4,8 @@
 package githubexporter
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,39 +18,40 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 )
 
-// RabbitMQConfig is how the queue of backfill jobs is reached.
+// RabbitMQConfig configures the shared queue of backfill jobs.
 type RabbitMQConfig struct {
 	// Endpoint is amqp://host:port/vhost, or amqps:// with TLS, without credentials. Empty: the queue is in the
 	// process.
 	Endpoint string `mapstructure:"endpoint"`
-	// Auth is how the client authenticates.
+	// Auth configures the authentication at the broker.
 	Auth RabbitMQAuthConfig `mapstructure:"auth"`
-	// TLS is for amqps.
+	// TLS configures connections to an amqps endpoint.
 	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
-	// Exchange, Queue and DeadLetterQueue are names. Those of the retry queues are made of Queue.
+	// Exchange, Queue and DeadLetterQueue are names. Those of the organizations' queues and of the retry queues begin
+	// with Queue.
 	Exchange        string `mapstructure:"exchange"`
 	Queue           string `mapstructure:"queue"`
 	DeadLetterQueue string `mapstructure:"dead_letter_queue"`
-	// Prefetch is how many jobs this replica holds that are not done.
+	// Prefetch bounds the unacknowledged jobs of this replica.
 	Prefetch int `mapstructure:"prefetch"`
-	// Unavailable is wait (not ready until RabbitMQ is back) or memory (the jobs of the leader go through a queue in
-	// its process meanwhile).
+	// Unavailable is wait (the replica is not ready until RabbitMQ is back) or memory (the jobs of the leader go
+	// through a queue in its process meanwhile).
 	Unavailable string `mapstructure:"unavailable"`
 
 	_ struct{}
 }
 
-// RabbitMQAuthConfig has exactly one of its mechanisms.
+// RabbitMQAuthConfig is the authentication: exactly one of its fields is set.
 type RabbitMQAuthConfig struct {
-	// Plain is a name and a password.
+	// Plain authenticates with a user name and a password.
 	Plain *RabbitMQPlainConfig `mapstructure:"plain"`
-	// External is the certificate of the TLS client.
+	// External authenticates with the certificate of the TLS client.
 	External *RabbitMQExternalConfig `mapstructure:"external"`
 
 	_ struct{}
 }
 
-// RabbitMQPlainConfig is a name and a password.
+// RabbitMQPlainConfig is a user name and a password.
 type RabbitMQPlainConfig struct {
 	Username string              `mapstructure:"username"`
 	Password configopaque.String `mapstructure:"password"`
@@ -67,10 +70,11 @@ func defaultRabbitMQ() RabbitMQConfig {
 	}
 }
 
-// Enabled reports whether RabbitMQ is configured at all.
+// Enabled reports whether RabbitMQ is configured.
 func (c *RabbitMQConfig) Enabled() bool { return c.Endpoint != "" }
 
-// Validate checks the names and, where there is an endpoint, that with exactly one mechanism of authentication.
+// Validate checks the names, the limits and, where there is an endpoint, its encryption and that exactly one
+// authentication is set.
 func (c *RabbitMQConfig) Validate() error {
 	errs := []error{
 		configcheck.OneOf("unavailable", c.Unavailable, unavailableWait, unavailableMemory),
@@ -102,7 +106,7 @@ func (c *RabbitMQConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// address is the endpoint; nil when there is none. Its error never shows it.
+// address returns the parsed endpoint; nil when there is none. Its errors never contain the endpoint.
 func (c *RabbitMQConfig) address() (*url.URL, error) {
 	if !c.Enabled() {
 		return nil, nil //nolint:nilnil // there is none
@@ -137,4 +141,16 @@ func (c *RabbitMQConfig) validateAuth() error {
 		return errors.New("auth::plain::username: empty, want a user of the broker (is the environment variable set?)")
 	}
 	return nil
+}
+
+// loadTLS returns the TLS settings for amqps; nil, the defaults of the system, where none are configured.
+func (c *RabbitMQConfig) loadTLS(ctx context.Context) (*tls.Config, error) {
+	if !c.TLS.HasValue() {
+		return nil, nil //nolint:nilnil // the library's defaults
+	}
+	settings, err := c.TLS.Get().LoadTLSConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return settings, nil
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redisconn"
 )
 
-// RedisConfig is how the shared state is reached.
+// RedisConfig configures the connection to Redis.
 type RedisConfig struct {
 	redisconn.Config `mapstructure:",squash"`
 
-	// Unavailable is wait (not ready until Redis is back) or memory (go on alone, and give Redis what was recorded when
-	// it is back).
+	// Unavailable is wait (the replica is not ready until Redis is back) or memory (it goes on in memory, and commits
+	// to Redis afterwards what it recorded).
 	Unavailable string `mapstructure:"unavailable"`
 
 	_ struct{}

@@ -4,22 +4,31 @@
 package githubexporter
 
 import (
-	"context"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-func newCooldown(config *Config, monitor *health.Monitor) *health.Cooldown {
+// githubCooldown is the circuit breaker for requests to GitHub, with the log of its start. All organizations share it:
+// they are behind one address. It is safe for concurrent use.
+type githubCooldown struct {
+	*health.Cooldown
+
+	pause  time.Duration // no request is sent for this long
+	logger *zap.Logger
+}
+
+// newGitHubCooldown returns the cooldown that the configuration describes. monitor has the organizations that
+// this replica leads.
+func newGitHubCooldown(config *Config, monitor *health.Monitor, logger *zap.Logger) *githubCooldown {
 	c := &config.GitHub.Health
-	return health.NewCooldown(health.CooldownSettings{
+	return &githubCooldown{pause: c.Cooldown, logger: logger, Cooldown: health.NewCooldown(health.CooldownSettings{
 		Failures: c.FailureThreshold, Pause: c.Cooldown, Probes: c.RecoverThreshold,
 		NumOrgs: func() int { return minAffectedOrgs(config, monitor) },
-	})
+	})}
 }
 
 // minAffectedOrgs returns the number of organizations whose requests must fail before a cooldown begins: two where this
@@ -37,74 +46,17 @@ func minAffectedOrgs(config *Config, monitor *health.Monitor) int {
 	return min(2, len(config.Orgs))
 }
 
-// observeResponse notes whether GitHub had a usable answer to a question of an organization. All of them are behind one
-// address and share its condition.
-func (r *githubReceiver) observeResponse(org string, reply *github.RequestResult) {
-	q := health.Request{Org: org, API: string(reply.Resource), Repo: reply.RepoID}
-	begun := r.cooldown.RecordRequest(q, reply.Err, time.Now())
-	if begun == nil {
+// recordResult records whether a request of an organization got a usable response, and logs the cooldown that starts
+// with it.
+func (c *githubCooldown) recordResult(org string, result *transport.RequestResult) {
+	request := health.Request{Org: org, API: string(result.Resource), Repo: result.RepoID}
+	started := c.RecordRequest(request, result.Err, time.Now())
+	if started == nil {
 		return
 	}
-	r.settings.Logger.Warn("Too many consecutive GitHub requests failed; pausing requests. Metrics keep their "+
+	c.logger.Warn("Too many consecutive GitHub requests failed; pausing requests. Metrics keep their "+
 		"last values.",
-		zap.String("org", org), zap.String("api", begun.API), zap.Int("consecutive_failures", begun.Failures),
-		zap.Int("repositories", begun.Repositories), zap.Duration("cooldown", r.config.GitHub.Health.Cooldown),
-		zap.Error(begun.Cause))
-}
-
-// probeGitHub asks whether GitHub answers again, when it is time to. One credential that is answered is enough. While
-// there is no cooldown it asks for organizations that GitHub left without an answer, for the reason may be another one
-// by now.
-func (r *githubReceiver) probeGitHub(ctx context.Context) {
-	if r.cooldown.Err() == nil {
-		r.probeUnavailableOrgs(ctx)
-		return
-	}
-	if !r.cooldown.IsProbeDue(time.Now()) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	var trouble error
-	for _, org := range r.orgs {
-		if trouble = org.client.Probe(ctx); trouble == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	if r.cooldown.RecordProbe(trouble) {
-		r.settings.Logger.Info("GitHub responds again; resuming requests.")
-		return
-	}
-	for _, org := range r.orgs {
-		if cooling := r.cooldown.Err(); cooling != nil {
-			r.replaceReason(org, cooling)
-		}
-	}
-}
-
-// probeUnavailableOrgs asks for each organization that has no answer why that is. An answer that is good says nothing:
-// what was not answered was another question.
-func (r *githubReceiver) probeUnavailableOrgs(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	var asking errgroup.Group
-	asking.SetLimit(maxConcurrentChecks)
-	for _, org := range r.orgs {
-		if !r.readErrors.isUnavailable(org.name) {
-			continue
-		}
-		asking.Go(func() error {
-			if trouble := org.client.Probe(ctx); trouble != nil && ctx.Err() == nil {
-				r.replaceReason(org, trouble)
-			}
-			return nil
-		})
-	}
-	_ = asking.Wait() // the reasons were noted
-}
-
-// replaceReason shows why an organization has no answer from GitHub.
-func (r *githubReceiver) replaceReason(org *organization, trouble error) {
-	r.readErrors.replace(org.name, trouble)
-	r.access.recordRequestError(org.name, trouble)
+		zap.String("org", org), zap.String("api", started.API), zap.Int("consecutive_failures", started.Failures),
+		zap.Int("repositories", started.Repositories), zap.Duration("cooldown", c.pause),
+		zap.Error(started.Cause))
 }

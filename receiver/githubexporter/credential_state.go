@@ -4,36 +4,33 @@
 package githubexporter
 
 import (
-	"context"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
-	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// credentialState keeps what GitHub last reported of an organization's credential beside its rate limits, which the
-// budget has.
+// credentialState has what GitHub reported last of an organization's credential, except the rate limits, which the
+// budget has. It is safe for concurrent use.
 type credentialState struct {
 	mu sync.Mutex
-	// expires is when the credential expires, as GitHub reported last; zero when it does not, or when that is
-	// unknown.
-	// expiryReported has the APIs whose responses had an expiry.
+	// expires is when the credential expires; zero when it does not, or when that is unknown. expiryReported has the
+	// APIs whose responses had an expiry.
 	expires        time.Time
 	expiryReported map[budget.Resource]bool
-	// deprecated are the endpoints of which the end was logged.
+	// deprecated has the endpoints whose deprecation was logged.
 	deprecated map[string]bool
 }
 
-// observeFunc counts each request and keeps what its answer reported of the credential.
-func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logger) func(github.Attempt) {
+// observeFunc returns a function that counts an attempt of a request in the tallies, and records what its response
+// reported of the credential.
+func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logger) func(transport.Attempt) {
 	var mispriced sync.Once
-	return func(o github.Attempt) {
+	return func(o transport.Attempt) {
 		if o.Mispriced {
 			tallies.Add(collect.TallyMispriced)
 			mispriced.Do(func() {
@@ -62,7 +59,7 @@ func (l *credentialState) observeFunc(tallies *collect.Tallies, logger *zap.Logg
 
 // setExpiry records when the credential expires. A 2xx response without an expiry clears it if the same API reported
 // one before: the authenticator may have switched to a credential that does not expire.
-func (l *credentialState) setExpiry(o *github.Attempt) {
+func (l *credentialState) setExpiry(o *transport.Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -78,14 +75,14 @@ func (l *credentialState) setExpiry(o *github.Attempt) {
 	}
 }
 
-// expiry is when the credential ends; zero when that is not known.
+// expiry returns when the credential expires; zero when it does not, or when that is unknown.
 func (l *credentialState) expiry() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.expires
 }
 
-// isNewlyDeprecated reports whether the end of an endpoint is announced for the first time.
+// isNewlyDeprecated reports whether the deprecation of an endpoint was not reported to it before.
 func (l *credentialState) isNewlyDeprecated(endpoint string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,43 +94,4 @@ func (l *credentialState) isNewlyDeprecated(endpoint string) bool {
 	}
 	l.deprecated[endpoint] = true
 	return true
-}
-
-// maxConcurrentRefreshes is how many budgets are read at a time.
-const maxConcurrentRefreshes = 8
-
-// refreshLimits reads the shared budgets shortly before each emission, so that a replica that asks GitHub nothing shows
-// the same limits as those that do. It asks the store, never GitHub.
-func (r *githubReceiver) refreshLimits(ctx context.Context, interval time.Duration) {
-	lead := min(interval/4, time.Second)
-	for ctx.Err() == nil {
-		now := time.Now()
-		at := now.Truncate(interval).Add(interval - lead)
-		if !at.After(now) {
-			at = at.Add(interval)
-		}
-		if wakeup.SleepUntil(ctx, at) != nil {
-			return
-		}
-		var group errgroup.Group
-		group.SetLimit(maxConcurrentRefreshes)
-		for _, org := range r.orgPerCredential() {
-			group.Go(func() error { return org.client.RefreshQuotas(ctx) })
-		}
-		_ = group.Wait() // without the store the limits are those that this process knows
-	}
-}
-
-// orgPerCredential returns one organization for each credential.
-func (r *githubReceiver) orgPerCredential() []*organization {
-	var list []*organization
-	seen := make(map[string]bool)
-	for _, org := range r.orgs {
-		name := credentialName(&org.config.Auth, org.name, r.config.GitHub.Endpoint)
-		if !seen[name] {
-			seen[name] = true
-			list = append(list, org)
-		}
-	}
-	return list
 }

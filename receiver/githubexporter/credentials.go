@@ -12,28 +12,27 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// credentials are what the organizations authenticate with. Organizations that use the same one share its limits and
-// its installation token.
+// credentials makes the credentials of organizations and the budgets of their limits. Organizations with the same
+// credential share its budget and its installation token. It is not safe for concurrent use.
 type credentials struct {
 	newBudget func(credential string) budget.Budget
 	budgets   map[string]budget.Budget
-	apps      map[string]github.Credential
+	apps      map[string]transport.Credential
 }
 
 func newCredentials(newBudget func(credential string) budget.Budget) *credentials {
 	return &credentials{
 		newBudget: newBudget, budgets: make(map[string]budget.Budget),
-		apps: make(map[string]github.Credential),
+		apps: make(map[string]transport.Credential),
 	}
 }
 
-// resolve is the credential that the configuration gives, nil when an authenticator has it, and the budget of its
-// limits.
-func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Credential, budget.Budget, error) {
+// resolve returns the credential of a configuration, nil when an authenticator has it, and the budget of its limits.
+func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (transport.Credential, budget.Budget, error) {
 	name := credentialName(auth, org, endpoint)
 	shared := c.budgets[name]
 	if shared == nil {
@@ -42,7 +41,7 @@ func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Cr
 	}
 	switch {
 	case auth.Token != nil:
-		return github.TokenCredential(string(*auth.Token)), shared, nil
+		return transport.TokenCredential(string(*auth.Token)), shared, nil
 	case auth.App == nil:
 		return nil, shared, nil // the HTTP client authenticates by itself
 	case c.apps[name] != nil:
@@ -53,8 +52,8 @@ func (c *credentials) resolve(auth *AuthConfig, org, endpoint string) (github.Cr
 	return app, shared, err
 }
 
-// credentialName names what GitHub counts limits of. It contains no secret: of a token it has a part
-// of the SHA-256.
+// credentialName returns the name of the limits that GitHub counts for a credential: organizations with equal names
+// share them. It contains no secret: of a token it has a part of the SHA-256.
 func credentialName(auth *AuthConfig, org, endpoint string) string {
 	host := endpoint
 	if u, err := url.Parse(endpoint); err == nil {
@@ -73,7 +72,7 @@ func credentialName(auth *AuthConfig, org, endpoint string) string {
 	}
 }
 
-// identifier is the App's id or its client id.
+// identifier returns the App's client id, or its id where there is none.
 func (c *AppConfig) identifier() string {
 	if c.ClientID != "" {
 		return c.ClientID
@@ -81,14 +80,16 @@ func (c *AppConfig) identifier() string {
 	return strconv.FormatInt(c.AppID, 10)
 }
 
-func appCredential(app *AppConfig, org string) (github.Credential, error) {
-	return github.AppCredential(github.AppSettings{
+// appCredential returns the credential of an App's installation in an organization.
+func appCredential(app *AppConfig, org string) (transport.Credential, error) {
+	return transport.AppCredential(transport.AppSettings{
 		AppID: app.AppID, ClientID: app.ClientID, InstallationID: app.InstallationID, Org: org,
 		PrivateKey: privateKey(app),
 	})
 }
 
-// privateKey reads the key's file each time, so that a key can be replaced without a restart.
+// privateKey returns a function that reads the key, from its file each time, so that a key can be replaced without a
+// restart.
 func privateKey(app *AppConfig) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		if app.PrivateKey != nil {

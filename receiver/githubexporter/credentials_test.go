@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // TestCredentialNames: a name of an App is the id that it was given, whichever of the two. What a former version named
@@ -37,32 +37,32 @@ func TestExpiryOfACredential(t *testing.T) {
 	l := &credentialState{}
 	for _, step := range []struct {
 		name string
-		seen github.Attempt
+		seen transport.Attempt
 		want time.Time
 	}{
-		{"nothing is told", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"nothing is told", transport.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
 		{
 			"an answer tells",
-			github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx", CredentialExpires: end},
+			transport.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx", CredentialExpires: end},
 			end,
 		},
 		{
 			"an answer of the other API does not",
-			github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"},
+			transport.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"},
 			end,
 		},
-		{"no answer", github.Attempt{Resource: budget.ResourceREST}, end},
+		{"no answer", transport.Attempt{Resource: budget.ResourceREST}, end},
 		{
 			"a refusal tells",
-			github.Attempt{Resource: budget.ResourceREST, CredentialExpires: end.Add(time.Hour)},
+			transport.Attempt{Resource: budget.ResourceREST, CredentialExpires: end.Add(time.Hour)},
 			end.Add(time.Hour),
 		},
-		{"the other API tells, too", github.Attempt{
+		{"the other API tells, too", transport.Attempt{
 			Resource: budget.ResourceGraphQL, StatusClass: "2xx",
 			CredentialExpires: end,
 		}, end},
-		{"another credential", github.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
-		{"the other API", github.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
+		{"another credential", transport.Attempt{Resource: budget.ResourceREST, StatusClass: "2xx"}, time.Time{}},
+		{"the other API", transport.Attempt{Resource: budget.ResourceGraphQL, StatusClass: "2xx"}, time.Time{}},
 	} {
 		l.setExpiry(&step.seen)
 		require.Equal(t, step.want, l.expiry(), step.name)
@@ -76,9 +76,9 @@ func TestDeprecationsAreLoggedOnce(t *testing.T) {
 	l := &credentialState{}
 	observe := l.observeFunc(&collect.Tallies{}, zap.New(core))
 	for range 3 {
-		observe(github.Attempt{Endpoint: "/rate_limit", Deprecation: "Sunset: soon"})
-		observe(github.Attempt{Endpoint: "Discover", Deprecation: "Sunset: later"})
-		observe(github.Attempt{Endpoint: "Activity"})
+		observe(transport.Attempt{Endpoint: "/rate_limit", Deprecation: "Sunset: soon"})
+		observe(transport.Attempt{Endpoint: "Discover", Deprecation: "Sunset: later"})
+		observe(transport.Attempt{Endpoint: "Activity"})
 	}
 	require.Equal(t, 2, logs.Len())
 	require.Equal(t, "Sunset: soon", logs.All()[0].ContextMap()["announced"])

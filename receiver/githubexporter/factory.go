@@ -13,7 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// NewFactory is the factory of the githubexporter receiver.
+// NewFactory returns the factory of the githubexporter receiver.
 func NewFactory() receiver.Factory {
 	return receiver.NewFactory(metadata.Type, createDefaultConfig,
 		receiver.WithMetrics(createMetrics, metadata.MetricsStability))

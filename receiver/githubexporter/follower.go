@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
@@ -20,7 +21,7 @@ const followRetryDelay = 10 * time.Second
 type follower struct {
 	org         string
 	store       ledger.Store
-	view        *ledger.View
+	view        *ledgerview.View
 	leaderWatch *leaderWatch
 	weekly      *lineRounds // nil where weekly lines are those of the commits
 	logger      *zap.Logger

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
@@ -48,7 +48,8 @@ type gapDispatcher struct {
 	passEnded wakeup.Signal
 }
 
-// recordPass notes what a pass did not read. It is safe for concurrent use.
+// recordPass records the streams that a pass did not read, with the reasons for their jobs, and makes run dispatch now.
+// It is safe for concurrent use.
 func (d *gapDispatcher) recordPass(result *collect.PassResult) {
 	d.missed.add(result)
 	d.passEnded.Notify()
@@ -61,10 +62,10 @@ type missedStreams struct {
 	unread   []collect.RepoStream
 }
 
-func (m *missedStreams) add(sum *collect.PassResult) {
+func (m *missedStreams) add(result *collect.PassResult) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.failures, m.unread = append(m.failures, sum.Failures...), append(m.unread, sum.Deferred...)
+	m.failures, m.unread = append(m.failures, result.Failures...), append(m.unread, result.Deferred...)
 }
 
 func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
@@ -75,13 +76,13 @@ func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
 	return failures, unread
 }
 
-// missReason returns why a stream was not read, as the reason of its job.
-func missReason(f *collect.Failure, cooling bool) backfill.Reason {
-	if unavailable := (*github.UnavailableError)(nil); errors.As(f.Err, &unavailable) &&
-		(cooling || errors.As(f.Err, new(*health.CooldownError))) {
+// missReason returns the reason of the job for a stream that failed. isCooling says that requests to GitHub pause.
+func missReason(f *collect.Failure, isCooling bool) backfill.Reason {
+	if unavailable := (*transport.UnavailableError)(nil); errors.As(f.Err, &unavailable) &&
+		(isCooling || errors.As(f.Err, new(*health.CooldownError))) {
 		return backfill.ReasonUnhealthy
 	}
-	if limit := (*github.LimitError)(nil); errors.As(f.Err, &limit) {
+	if limit := (*transport.LimitError)(nil); errors.As(f.Err, &limit) {
 		return backfill.ReasonRateLimited
 	}
 	if f.AllFailed {
@@ -106,7 +107,7 @@ func (d *gapDispatcher) run(ctx context.Context) {
 				d.tallies.AddN(collect.TallyDeferred, uint64(n), cause) //nolint:gosec // a count
 			},
 		},
-		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: claimTimeout(c),
+		Coalesce: c.CoalesceWindow, MaxPerMinute: c.MaxEnqueuesPerOrgPerMinute, StaleAfter: c.claimTimeout(),
 		ExpireAfter: c.DedupTTL,
 	})
 	queue := d.queue.queueOf(d.key)
@@ -120,7 +121,7 @@ func (d *gapDispatcher) run(ctx context.Context) {
 	_ = d.queue.errors.setVanishing(d.org, queue, 0) // the next leader observes it again
 }
 
-// sleep waits for a duration, at most until a pass ends.
+// sleep waits for a duration, or until a pass ends, or ctx.
 func (d *gapDispatcher) sleep(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -131,35 +132,35 @@ func (d *gapDispatcher) sleep(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// dispatchOnce publishes the jobs that are due. It returns the wait before the next time.
+// dispatchOnce publishes the jobs that are due. It returns the wait before the next dispatch, at most interval.
 func (d *gapDispatcher) dispatchOnce(
 	ctx context.Context, dispatcher *backfill.Dispatcher, progress *backfillLog, interval time.Duration,
 ) time.Duration {
 	failures, unread := d.missed.drain()
-	cooling := d.cooldown.Err() != nil
+	isCooling := d.cooldown.Err() != nil
 	for i := range failures {
-		dispatcher.RecordMiss(failures[i].RepoID, failures[i].Stream, missReason(&failures[i], cooling))
+		dispatcher.RecordMiss(failures[i].RepoID, failures[i].Stream, missReason(&failures[i], isCooling))
 	}
 	for _, l := range unread {
 		dispatcher.RecordMiss(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
 	}
 	cov, err := d.store.Coverage(ctx, d.org)
-	var done backfill.DispatchResult
+	var result backfill.DispatchResult
 	if err == nil {
-		done, err = dispatcher.Dispatch(ctx, &cov, d.collector.PendingStreams)
+		result, err = dispatcher.Dispatch(ctx, &cov, d.collector.PendingStreams)
 	}
 	if ctx.Err() != nil {
 		return 0
 	}
-	d.state.setOldestJob(done.Oldest)
-	progress.report(&cov, &done, err, time.Now())
+	d.state.setOldestJob(result.Oldest)
+	progress.report(&cov, &result, err, time.Now())
 	switch {
 	case err != nil && progress.failures == 1:
 		return min(interval, firstDispatchRetryDelay)
 	case err != nil:
 		return min(interval, dispatchRetryDelay)
-	case !done.RetryAt.IsZero():
-		return min(interval, max(time.Second, time.Until(done.RetryAt)))
+	case !result.RetryAt.IsZero():
+		return min(interval, max(time.Second, time.Until(result.RetryAt)))
 	default:
 		return interval
 	}
@@ -168,18 +169,20 @@ func (d *gapDispatcher) dispatchOnce(
 // loggedFailureInARow is the number of the failure in a row that is logged: the first one may be a short interruption.
 const loggedFailureInARow = 2
 
-// backfillLog logs the progress of backfill. It belongs to the dispatcher.
+// backfillLog logs the progress of backfill. It belongs to the goroutine of the dispatcher.
 type backfillLog struct {
 	logger      *zap.Logger
-	failures    int // in a row
-	logged      time.Time
-	missingTime time.Duration // missing time over all streams when it was logged
-	// setVanishing notes how many windows have jobs that vanish, and gives the trouble that this is.
+	failures    int           // in a row
+	loggedAt    time.Time     // of the last line about the progress; zero when there is no gap
+	missingTime time.Duration // length of all gaps in that line
+	// setVanishing sets the number of windows whose jobs the queue lost again and again. It returns the error that this
+	// is; nil for zero.
 	setVanishing    func(windows int) error
-	vanishingLogged bool // whether it was logged
+	vanishingLogged bool // whether the loss of jobs was logged
 }
 
-func (p *backfillLog) report(cov *ledger.Coverage, done *backfill.DispatchResult, err error, now time.Time) {
+// report logs the result of a dispatch: failures from the second one in a row on, and the progress once a minute.
+func (p *backfillLog) report(cov *ledger.Coverage, result *backfill.DispatchResult, err error, now time.Time) {
 	if err != nil {
 		if p.failures++; p.failures == loggedFailureInARow {
 			p.logger.Error("Failed to publish backfill jobs; their windows remain gaps until a retry succeeds.",
@@ -191,23 +194,23 @@ func (p *backfillLog) report(cov *ledger.Coverage, done *backfill.DispatchResult
 		p.logger.Info("Backfill jobs are published again.")
 	}
 	p.failures = 0
-	p.reportVanishing(done)
+	p.reportVanishing(result)
 	gaps, left := sumGaps(cov)
 	switch {
-	case gaps == 0 && !p.logged.IsZero():
+	case gaps == 0 && !p.loggedAt.IsZero():
 		p.logger.Info("All gaps are filled.")
-		p.logged = time.Time{}
-	case gaps > 0 && now.Sub(p.logged) >= backfillLogInterval:
-		p.logger.Info("Backfill in progress.", zap.Int("gaps", gaps), zap.Int("jobs_published", done.Published),
-			zap.Int("jobs_in_progress", done.InProgress), zap.Int("jobs_deferred", done.Deferred),
+		p.loggedAt = time.Time{}
+	case gaps > 0 && now.Sub(p.loggedAt) >= backfillLogInterval:
+		p.logger.Info("Backfill in progress.", zap.Int("gaps", gaps), zap.Int("jobs_published", result.Published),
+			zap.Int("jobs_in_progress", result.InProgress), zap.Int("jobs_deferred", result.Deferred),
 			p.estimate(left, now))
-		p.logged, p.missingTime = now, left
+		p.loggedAt, p.missingTime = now, left
 	}
 }
 
-// reportVanishing logs when jobs begin to vanish, and when they do so no more.
-func (p *backfillLog) reportVanishing(done *backfill.DispatchResult) {
-	err := p.setVanishing(done.RepeatedlyLost)
+// reportVanishing logs when the queue begins to lose jobs again and again, and when it delivers them again.
+func (p *backfillLog) reportVanishing(result *backfill.DispatchResult) {
+	err := p.setVanishing(result.RepeatedlyLost)
 	switch {
 	case err != nil && !p.vanishingLogged:
 		p.logger.Warn("Published backfill jobs are not delivered; their windows remain gaps, and the jobs are "+
@@ -219,16 +222,17 @@ func (p *backfillLog) reportVanishing(done *backfill.DispatchResult) {
 	p.vanishingLogged = err != nil
 }
 
-// estimate is when all is read if it goes on as since the last line.
+// estimate returns the field with the time until all gaps are read, at the rate since the last line; zap.Skip() when
+// there is none.
 func (p *backfillLog) estimate(left time.Duration, now time.Time) zap.Field {
-	if p.logged.IsZero() || left >= p.missingTime {
+	if p.loggedAt.IsZero() || left >= p.missingTime {
 		return zap.Skip()
 	}
-	rate := float64(p.missingTime-left) / float64(now.Sub(p.logged))
+	rate := float64(p.missingTime-left) / float64(now.Sub(p.loggedAt))
 	return zap.Duration("estimated_remaining", time.Duration(float64(left)/rate).Round(time.Second))
 }
 
-// sumGaps counts the gaps and adds them up.
+// sumGaps returns the number of gaps of all streams, and the sum of their lengths.
 func sumGaps(cov *ledger.Coverage) (gaps int, left time.Duration) {
 	for _, r := range cov.Repos {
 		for _, s := range activity.AllStreams() {

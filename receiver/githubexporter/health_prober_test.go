@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
@@ -26,13 +27,12 @@ func TestHangingDependency(t *testing.T) {
 		monitor.SetDependencies(initialStates(config))
 		emitter := &stubEmission{err: errors.New("data refused due to high memory usage")}
 		prober := &healthProber{
-			config: config, monitor: monitor, access: newAccess(monitor), emission: emitter,
-			store: &backend{dependency: health.Redis, ping: func(ctx context.Context) error {
+			config: config, monitor: monitor, access: newGitHubAccess(monitor), emission: emitter,
+			store: &backend{probe: &storeProbe{dependency: health.Redis, ping: func(ctx context.Context) error {
 				<-ctx.Done()
 				return context.Cause(ctx)
-			}},
-			probeGitHub: func(context.Context) {},
-			leadership:  func(time.Time, bool) error { return nil },
+			}}},
+			github: &githubProber{cooldown: newGitHubCooldown(config, monitor, zap.NewNop())},
 		}
 		go prober.probe(t.Context(), time.Minute)
 		synctest.Wait()

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
@@ -72,7 +72,7 @@ func (r *jobReader) jobError(result *collect.FillResult) error {
 	if !result.NotBefore.IsZero() {
 		return backfill.Defer(time.Until(result.NotBefore), err)
 	}
-	if credential := (*github.CredentialError)(nil); errors.As(err, &credential) {
+	if credential := (*transport.CredentialError)(nil); errors.As(err, &credential) {
 		return backfill.Defer(credentialRetryDelay, err)
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,15 +17,14 @@ import (
 )
 
 const (
-	// storeRetryInterval is the wait before a new leader tries again to read or write the store.
-	storeRetryInterval = time.Second
-	// standbyLogDelay is the wait before a refusal is logged: the term may be about to end, as after a pause of the
-	// process.
+	// standbyLogDelay is the wait before a refused write is logged: the term may be about to end, as after a pause of
+	// the process.
 	standbyLogDelay = 2 * time.Second
 )
 
-// leaderHandover orders the terms of leaders of an organization that do not wait for the same lease: it acquires the
-// lease of the former leader before a term, and stands by while another election leads.
+// leaderHandover orders the terms of leaders of one organization that hold leases of different names: before a term it
+// acquires the lease of the former leader, and while another election leads it stands by. It belongs to the goroutine
+// of the term.
 type leaderHandover struct {
 	org    string
 	lease  orgLease
@@ -33,10 +33,10 @@ type leaderHandover struct {
 	logger *zap.Logger
 }
 
-// awaitFormerLease waits for the lease under which the organization was led before, where that is another one: its
-// leader may be of the version before, or have another set of organizations. It is held for the term. When it is not to
-// be had and no leader of the organization writes, the replica leads without it. The fence that it returns is the newer
-// one of both leases.
+// awaitFormerLease acquires the lease under which the organization was led before, where it has another name: its
+// leader may be of the release before, or have another set of organizations. The lease is held for the term. When it
+// cannot be acquired and no leader of the organization writes, the term starts without it. It returns the newer fence
+// of both leases.
 func (h *leaderHandover) awaitFormerLease(ctx context.Context, fence uint64, former *formerLeases) (uint64, error) {
 	if !h.lease.hasNames() {
 		return fence, nil
@@ -68,8 +68,8 @@ func (h *leaderHandover) awaitFormerLease(ctx context.Context, fence uint64, for
 	return fence, nil
 }
 
-// findFormerLease is the lease under which the organization was led last, nil when it is this replica's own or the
-// organization was never read. It asks until the store answers or ctx ends.
+// findFormerLease returns the lease under which the organization was led last; nil when that is this replica's own, or
+// the organization was never read. It retries until the store responds or ctx ends.
 func (h *leaderHandover) findFormerLease(ctx context.Context) (*string, error) {
 	for tries := 0; ; tries++ {
 		name, err := h.readFormerLease(ctx)
@@ -84,6 +84,7 @@ func (h *leaderHandover) findFormerLease(ctx context.Context) (*string, error) {
 	}
 }
 
+// readFormerLease reads from the store what findFormerLease returns.
 func (h *leaderHandover) readFormerLease(ctx context.Context) (*string, error) {
 	entries, err := h.store.ReadEntries(ctx, h.org, []ledger.EntryKey{entryLeader})
 	if err != nil {
@@ -115,9 +116,9 @@ func (h *leaderHandover) readFormerLease(ctx context.Context) (*string, error) {
 	return &unrecorded, nil
 }
 
-// findUnrecordedLeader is the lease of a leader that has come after the recorded one and does not record itself, as the
-// version before does not; nil when there is none. A batch of nothing under the recorded fence shows it: the store
-// refuses it then.
+// findUnrecordedLeader returns the lease of a leader that came after the recorded one and does not record itself, as in
+// the release before; nil when there is none. It commits an empty batch under the recorded fence, which the store
+// refuses after such a leader.
 func (h *leaderHandover) findUnrecordedLeader(ctx context.Context, record *leaderRecord, unrecorded string) (*string,
 	error,
 ) {
@@ -135,9 +136,9 @@ func (h *leaderHandover) findUnrecordedLeader(ctx context.Context, record *leade
 	}
 }
 
-// standBy is for a replica whose writes the store refuses while its own lease is valid: another election has authority
-// over the organization. It makes no passes, and ends the term when the other leader has written nothing for a
-// while, or has released its lease, where that is known.
+// standBy waits while another election leads the organization: the store refused a write of this replica, whose own
+// lease is valid. It returns errNewTerm when the other leader has written nothing for silenceLimit, or has released its
+// lease, where the name of that is known; otherwise the cause of ctx.
 func (h *leaderHandover) standBy(ctx context.Context, fence uint64, former *formerLeases) error {
 	h.watch.setStandsBy(fence, time.Now())
 	defer h.watch.setStandsBy(0, time.Now())
@@ -158,8 +159,8 @@ func (h *leaderHandover) standBy(ctx context.Context, fence uint64, former *form
 	return errNewTerm
 }
 
-// awaitRelease begins to campaign for the lease under which the other leader leads, where that is known. What it
-// returns is closed when the lease was released; it is nil when the other leader does not hold it.
+// awaitRelease begins to campaign for the lease under which the other leader leads, where its name is known. It returns
+// a channel that is closed when that lease was released; nil when the other leader does not hold it.
 func (h *leaderHandover) awaitRelease(ctx context.Context, former *formerLeases) <-chan struct{} {
 	if !h.lease.hasNames() {
 		return nil
@@ -176,4 +177,72 @@ func (h *leaderHandover) awaitRelease(ctx context.Context, former *formerLeases)
 	default:
 		return lease.acquired
 	}
+}
+
+// formerLeases are the leases of former leaders that a term holds beside its own: replicas of the release before, or
+// with another set of organizations, wait for those. Organizations with the same former leader share one. It is safe
+// for concurrent use.
+type formerLeases struct {
+	elector leaseElection
+	// releaseEarly says that a lease is released as soon as the fence is published: with leadership: org the
+	// organizations of other replicas may wait for the same one.
+	releaseEarly bool
+	ctx          context.Context //nolint:containedctx // of the term, and of what ends it
+	cancel       context.CancelFunc
+
+	mu    sync.Mutex
+	held  map[string]*formerLease
+	tasks sync.WaitGroup
+}
+
+// formerLease is a lease of a former leader.
+type formerLease struct {
+	// acquired is closed when the lease was acquired first; fence is the fence of that term.
+	acquired chan struct{}
+	fence    uint64
+}
+
+// newFormerLeases returns an empty set for a term. Acquired leases outlive ctx: they are held until release, or only
+// until fencePublished when releaseEarly is set.
+func newFormerLeases(ctx context.Context, l *leases) *formerLeases {
+	f := &formerLeases{elector: l.elector, releaseEarly: l.divided, held: make(map[string]*formerLease)}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	return f
+}
+
+// acquire begins to campaign for a lease, once for each name, and returns it at once.
+func (f *formerLeases) acquire(name string) *formerLease {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if lease := f.held[name]; lease != nil {
+		return lease
+	}
+	lease := &formerLease{acquired: make(chan struct{})}
+	f.held[name] = lease
+	var first sync.Once
+	f.tasks.Go(func() {
+		// ends with the context only
+		_ = f.elector.LeadBeside(f.ctx, name, func(ctx context.Context, fence uint64) error {
+			first.Do(func() {
+				lease.fence = fence
+				close(lease.acquired)
+			})
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+	})
+	return lease
+}
+
+// fencePublished releases the leases if they are not needed once the fence of an organization is published.
+func (f *formerLeases) fencePublished() {
+	if f.releaseEarly {
+		f.cancel()
+	}
+}
+
+// release releases all leases and waits until they are released.
+func (f *formerLeases) release() {
+	f.cancel()
+	f.tasks.Wait()
 }

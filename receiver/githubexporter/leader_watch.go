@@ -15,15 +15,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 const (
-	// silenceIntervals is for how many scrape intervals a leader may write nothing: after half of it a leader that has
-	// nothing to write repeats that it leads.
+	// silenceIntervals is the number of scrape intervals in which a leader may write nothing: after half of that time a
+	// leader that has nothing to write repeats its record.
 	silenceIntervals = 3
-	// silenceLeases is for how many lease durations it may: a leader that died is replaced within one.
+	// silenceLeases is the number of lease durations in which it may: a leader that died is replaced within one.
 	silenceLeases = 2
-	// minSilence bounds it from below.
+	// minSilence is the lower bound of the silence that is allowed.
 	minSilence = 10 * time.Second
 )
 
@@ -32,13 +33,13 @@ const (
 // use.
 type leaderWatch struct {
 	lease    orgLease
-	view     *ledger.View
+	view     *ledgerview.View
 	interval time.Duration // from the start of one pass to the next
 	logger   *zap.Logger
 	state    *orgState
 
 	mu sync.Mutex
-	// since is when a leader's write was observed last, or when the watch began.
+	// since is the time of the last observed write of a leader, or when the watch began.
 	since  time.Time
 	writes writeTracker
 	// waitsFor is the former lease that this replica waits for; nil for none.
@@ -50,10 +51,10 @@ type leaderWatch struct {
 	err   error
 }
 
-// writeTracker tracks what the ledger shows of leaders' writes. A snapshot counts as a write when it differs from what
-// was observed before it.
+// writeTracker detects writes of leaders in the changes of a ledger. A snapshot counts as a write when it differs from
+// the state before it.
 type writeTracker struct {
-	observed, gathered leaderWrites // gathered are those of a snapshot that is not complete
+	observed, gathered leaderWrites // gathered are those of a snapshot that is not complete yet
 	inSnapshot         bool
 }
 
@@ -75,20 +76,20 @@ func (w *writeTracker) observe(c *ledger.Change) bool {
 	return w.observed != before
 }
 
-// leaderWrites change with every write of a leader.
+// leaderWrites has the parts of a ledger that each write of a leader changes.
 type leaderWrites struct {
-	writes     uint64
-	edge       time.Time
-	recordedAt time.Time
+	writes     uint64    // commits of leaders, by their tallies
+	edge       time.Time // of the coverage
+	recordedAt time.Time // of entryLeader
 }
 
-// silenceStage is what a silence amounts to.
+// silenceStage is the effect of a silence on the health of the replica.
 type silenceStage int
 
 const (
-	stageLed     silenceStage = iota
-	stageSilent               // degraded
-	stageUnready              // not ready
+	stageLed     silenceStage = iota // healthy
+	stageSilent                      // degraded
+	stageUnready                     // not ready
 )
 
 func (s *leaderWrites) add(c *ledger.Change) {
@@ -100,8 +101,8 @@ func (s *leaderWrites) add(c *ledger.Change) {
 		}
 	}
 	for i := range c.Entries {
-		if sample := &c.Entries[i]; sample.EntryKey == entryLeader && sample.Observed.After(s.recordedAt) {
-			s.recordedAt = sample.Observed
+		if entry := &c.Entries[i]; entry.EntryKey == entryLeader && entry.Observed.After(s.recordedAt) {
+			s.recordedAt = entry.Observed
 		}
 	}
 	if c.Progress.Edge.After(s.edge) {
@@ -118,7 +119,8 @@ func (w *leaderWatch) observe(c *ledger.Change, now time.Time) {
 	}
 }
 
-// restartSilence begins to count from now on, unless the silence is established: what is not known is no silence.
+// restartSilence makes the silence start at now, unless it has exceeded its limit: while the store does not respond,
+// writes of a leader go unobserved.
 func (w *leaderWatch) restartSilence(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +129,7 @@ func (w *leaderWatch) restartSilence(now time.Time) {
 	}
 }
 
-// silentFor is how long it lasts.
+// silentFor returns for how long no write of a leader was observed.
 func (w *leaderWatch) silentFor(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,21 +139,22 @@ func (w *leaderWatch) silentFor(now time.Time) time.Duration {
 	return now.Sub(w.since)
 }
 
-// isHealthy reports whether a leader was found when the state was computed last.
+// isHealthy reports whether the state that leadershipError computed last is that a replica leads.
 func (w *leaderWatch) isHealthy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err == nil
 }
 
+// setWaitsFor sets the former lease that this replica waits for; nil for none.
 func (w *leaderWatch) setWaitsFor(lease *string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waitsFor = lease
 }
 
-// setStandsBy notes that the store refused this replica's writes; 0 ends it. What was seen of others counts from then
-// on.
+// setStandsBy sets the fence under which the store refused this replica's writes, which restarts the silence at now;
+// 0 ends the standby.
 func (w *leaderWatch) setStandsBy(fence uint64, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,7 +163,7 @@ func (w *leaderWatch) setStandsBy(fence uint64, now time.Time) {
 	}
 }
 
-// silenceLimit is after how much silence no replica leads the organization.
+// silenceLimit returns the silence after which no replica counts as leading the organization.
 func (w *leaderWatch) silenceLimit() time.Duration {
 	limit := max(minSilence, silenceLeases*w.lease.leaseDuration())
 	if w.view.Edge().IsZero() {
@@ -169,8 +172,8 @@ func (w *leaderWatch) silenceLimit() time.Duration {
 	return max(limit, silenceIntervals*w.interval)
 }
 
-// awaitSilence waits until no leader of the organization was seen for long enough, or until stop, which may be nil. It
-// reports whether it was silent.
+// awaitSilence waits until the silence reaches silenceLimit and returns true, or false when ctx ends or stop, which may
+// be nil, is closed before.
 func (w *leaderWatch) awaitSilence(ctx context.Context, stop <-chan struct{}) bool {
 	for {
 		rest := w.silenceLimit() - w.silentFor(time.Now())
@@ -190,71 +193,49 @@ func (w *leaderWatch) awaitSilence(ctx context.Context, stop <-chan struct{}) bo
 	}
 }
 
-// leadershipError is the state of the dependency of this name: which organization no replica leads. known says that the
-// store answers.
-func (r *githubReceiver) leadershipError(now time.Time, known bool) error {
-	var errs []error
-	warning := true
-	for _, org := range r.orgs {
-		err := org.leaderWatch.leadershipError(now, known && org.view.IsCaughtUp() &&
-			r.store.followError(org.name) == nil)
-		if err == nil {
-			continue
-		}
-		warning = warning && errors.As(err, new(*health.Warning))
-		errs = append(errs, fmt.Errorf("organization %s: %w", org.name, err))
-	}
-	err := errors.Join(errs...)
-	if err != nil && warning {
-		return &health.Warning{Err: err}
-	}
-	if err != nil {
-		return errors.New(err.Error()) // a warning among them is none for the whole
-	}
-	return nil
-}
-
-// leadershipError says why no replica leads the organization, nil when one does. Without knowledge of the store it is
-// what it was.
-func (w *leaderWatch) leadershipError(now time.Time, known bool) error {
-	if !known {
+// leadershipError computes and returns why no replica leads the organization; nil when one does. When isStoreKnown is
+// false, because the store does not respond, it returns the state that it computed last.
+func (w *leaderWatch) leadershipError(now time.Time, isStoreKnown bool) error {
+	if !isStoreKnown {
 		w.restartSilence(now)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.err
 	}
-	lasts, limit := w.silentFor(now), w.silenceLimit()
+	silence, limit := w.silentFor(now), w.silenceLimit()
 	if !w.lease.elected && !w.state.termStart().IsZero() {
-		lasts = 0 // it leads without an election and may wait for a limit: whether its loop moves, the scheduler says
+		silence = 0 // it leads without an election and may wait for a rate limit; the watchdog watches its loop
 	}
 	stage := stageLed
 	switch {
-	case lasts >= 2*limit:
+	case silence >= 2*limit:
 		stage = stageUnready
-	case lasts >= limit:
+	case silence >= limit:
 		stage = stageSilent
 	}
 	state := w.describeLeadership(stage, now)
 	w.mu.Lock()
-	was := w.stage
+	before := w.stage
 	w.stage, w.err = stage, state
 	w.mu.Unlock()
-	w.logLeadership(was, stage, state)
+	w.logLeadership(before, stage, state)
 	return state
 }
 
-func (w *leaderWatch) logLeadership(was, stage silenceStage, state error) {
+// logLeadership logs that no replica leads, and that one leads again, when the stage changes.
+func (w *leaderWatch) logLeadership(before, stage silenceStage, state error) {
 	switch {
-	case stage == was:
+	case stage == before:
 	case stage == stageLed:
 		w.logger.Info("A replica leads the organization again.")
-	case stage > was:
+	case stage > before:
 		w.logger.Warn("No replica leads the organization: nothing new is read from GitHub.",
 			zap.Bool("ready", stage < stageUnready), zap.Error(state))
 	}
 }
 
-// describeLeadership is the state for a stage.
+// describeLeadership returns the error of a stage, with who led last and what this replica waits for; nil while a
+// replica leads.
 func (w *leaderWatch) describeLeadership(stage silenceStage, now time.Time) error {
 	w.mu.Lock()
 	since, waitsFor, standsBy := w.since, w.waitsFor, w.standsBy
@@ -289,13 +270,13 @@ func (w *leaderWatch) describeLeadership(stage silenceStage, now time.Time) erro
 	return errors.New(text)
 }
 
-// describeLastLeader says who led the organization last, as far as the ledger says it.
+// describeLastLeader returns the recorded leader as a part of an error text; "" when none is recorded.
 func (w *leaderWatch) describeLastLeader() string {
-	sample, ok := w.view.Entry(entryLeader)
+	entry, ok := w.view.Entry(entryLeader)
 	if !ok {
 		return ""
 	}
-	record, err := decodeLeader(sample.Data)
+	record, err := decodeLeader(entry.Data)
 	if err != nil {
 		return ""
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 )
 
@@ -84,7 +85,7 @@ func TestSignsOfALeader(t *testing.T) {
 func newTestHandover(elector leaseElection) *leaderHandover {
 	l := &leases{elector: elector, keys: []string{"acme"}, identity: "one", elected: true}
 	watch := &leaderWatch{
-		lease: l.leaseOf("acme"), view: ledger.NewView(ledger.ViewSettings{}), interval: 10 * time.Second,
+		lease: l.leaseOf("acme"), view: ledgerview.New(ledgerview.Settings{}), interval: 10 * time.Second,
 		logger: zap.NewNop(), state: newOrgState(func() {}),
 	}
 	return &leaderHandover{

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
@@ -20,12 +21,12 @@ import (
 // linesRetryDelay is the wait after a round whose result could not be committed.
 const linesRetryDelay = 10 * time.Second
 
-// lineRounds reads the weekly lines of an organization from GitHub's statistics while this replica leads it. A nil one
-// is that of an organization whose weekly lines are those of its commits: it takes signals and does nothing.
+// lineRounds makes rounds over the weekly lines of an organization, which read GitHub's statistics, while this replica
+// leads it. The signals of a nil one do nothing: that of an organization whose weekly lines are those of its commits.
 type lineRounds struct {
 	settings  rounds.Settings
 	collector *collect.Collector
-	view      *ledger.View
+	view      *ledgerview.View
 	logger    *zap.Logger
 
 	// passed has the start of a pass that read the organization; viewChanged has a token when the view has changed.
@@ -35,7 +36,7 @@ type lineRounds struct {
 }
 
 func newLineRounds(
-	settings rounds.Settings, collector *collect.Collector, view *ledger.View, logger *zap.Logger,
+	settings rounds.Settings, collector *collect.Collector, view *ledgerview.View, logger *zap.Logger,
 ) *lineRounds {
 	return &lineRounds{
 		settings: settings, collector: collector, view: view, logger: logger,
@@ -133,7 +134,7 @@ func (l *lineRounds) logRound(round *rounds.Result, err error) {
 	case round.StatisticsReads+round.CommitReads+round.QuietWeeks > 0:
 		level = zap.InfoLevel
 	}
-	// The repositories that failed wait: a round without them says nothing about them.
+	// Repositories that failed wait: a round that reads none has no result for them.
 	l.failing = failing || (l.failing && round.StatisticsReads+round.CommitReads == 0)
 	l.logger.Log(level, "Round over the weekly lines ended.",
 		zap.Int("asked", round.StatisticsReads), zap.Int("read", round.CommitReads),

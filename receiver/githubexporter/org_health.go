@@ -6,139 +6,61 @@ package githubexporter
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
-	"time"
 
-	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
-	"github.com/seed-358c4d9d/githubexporter/internal/health"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// newMonitor makes the monitor of a receiver, whose changes become the component status.
-func newMonitor(config *Config, host component.Host) *health.Monitor {
-	var orgs []string
-	for i := range config.Orgs {
-		orgs = append(orgs, config.Orgs[i].Name)
-	}
-	var spare []string
-	if config.Redis.Unavailable == unavailableMemory {
-		spare = append(spare, health.Redis) // the replica does its work without it
-	}
-	if config.RabbitMQ.Unavailable == unavailableMemory {
-		spare = append(spare, health.AMQP, health.Consumer)
-	}
-	reporter := &statusReporter{host: host}
-	return health.NewMonitor(orgs, spare, time.Now, reporter.report)
-}
-
-// readErrors are the organizations that cannot be read completely.
-type readErrors struct {
-	monitor *health.Monitor
-
-	mu   sync.Mutex
-	orgs map[string]error
-}
-
-func newReadErrors(monitor *health.Monitor) *readErrors {
-	return &readErrors{monitor: monitor, orgs: make(map[string]error)}
-}
-
-// set is called when an organization's condition is known; nil is good.
-func (s *readErrors) set(org string, trouble error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if trouble != nil {
-		s.orgs[org] = fmt.Errorf("organization %s: %w", org, trouble)
-	} else {
-		delete(s.orgs, org)
-	}
-	err := s.joinErrors()
-	s.monitor.SetDependencies(map[string]error{health.GitHub: err, health.GitHubCore: err})
-}
-
-// errorOf returns the trouble of an organization, nil when there is none.
-func (s *readErrors) errorOf(org string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.orgs[org]
-}
-
-// replace replaces the reason of an organization that is in trouble. It does nothing for one that is not.
-func (s *readErrors) replace(org string, trouble error) {
-	s.mu.Lock()
-	_, troubled := s.orgs[org]
-	s.mu.Unlock()
-	if troubled {
-		s.set(org, trouble)
-	}
-}
-
-// isUnavailable reports whether the trouble of an organization is that GitHub does not answer.
-func (s *readErrors) isUnavailable(org string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return errors.As(s.orgs[org], new(*github.UnavailableError))
-}
-
-func (s *readErrors) joinErrors() error {
-	var errs []error
-	for _, org := range slices.Sorted(maps.Keys(s.orgs)) {
-		errs = append(errs, s.orgs[org])
-	}
-	return errors.Join(errs...)
-}
-
-// orgHealth is how an organization is doing. It is logged once per change, not once per pass.
+// orgHealth reports the results of passes over one organization to the log, readErrors and access. Passes with the same
+// class of error are logged once as a warning, not each. It belongs to the goroutine of the pass loop.
 type orgHealth struct {
 	org        string
 	readErrors *readErrors
-	access     *access
+	access     *githubAccess
 	logger     *zap.Logger
-	class      string
-	// filterReported is what the last complete pass found of the settings of repositories.
+	// class is the class of the last pass; see classifyError.
+	class string
+	// filterReported is what warnOfFilter found and logged last.
 	filterReported string
 }
 
-// reset is for a replica that leads no more: how GitHub does is the leader's business.
+// reset clears the state of a replica that leads no more: only a leader reports the errors of passes.
 func (c *orgHealth) reset() {
 	c.class = ""
 	c.readErrors.set(c.org, nil)
 }
 
-// recordPass takes the outcome of a pass.
-func (c *orgHealth) recordPass(sum *collect.PassResult, err error) {
+// recordPass records the result of a pass. err is the error of the organization as a whole.
+func (c *orgHealth) recordPass(result *collect.PassResult, err error) {
 	fields := []zap.Field{
-		zap.String("result", string(sum.Status)), zap.Int("repositories", sum.Repositories),
-		zap.Int("changed", sum.Changed),
-		zap.Int("events", sum.Events), zap.Duration("took", sum.Duration), failuresField(sum.Failures),
+		zap.String("result", string(result.Status)), zap.Int("repositories", result.Repositories),
+		zap.Int("changed", result.Changed),
+		zap.Int("events", result.Events), zap.Duration("took", result.Duration), failuresField(result.Failures),
 	}
 	c.access.recordPass(c.org, err)
-	c.warnOfVanishing(sum)
-	trouble := passError(sum, err)
-	was := c.class
-	c.class = classifyError(sum, trouble)
-	if c.class != classStore { // how the store does is not GitHub's business
-		c.readErrors.set(c.org, githubError(sum, trouble))
+	c.warnOfVanishing(result)
+	passErr := passError(result, err)
+	before := c.class
+	c.class = classifyError(result, passErr)
+	if c.class != classStore { // an error of the store proves nothing about GitHub
+		c.readErrors.set(c.org, githubError(result, passErr))
 	}
 	switch {
-	case c.class == was:
-		c.logger.Info("Pass ended.", append(fields, zap.Error(trouble))...)
+	case c.class == before:
+		c.logger.Info("Pass ended.", append(fields, zap.Error(passErr))...)
 		return
-	case trouble == nil && was == "":
-	case trouble == nil:
+	case passErr == nil && before == "":
+	case passErr == nil:
 		c.logger.Info("The organization was read completely again.", fields...)
 	default:
 		c.logger.Warn("The organization was not read completely; its metrics keep their last values.",
-			append(fields, zap.String("trouble", c.class), zap.Error(trouble))...)
+			append(fields, zap.String("trouble", c.class), zap.Error(passErr))...)
 	}
 }
 
-// warnOfFilter warns of settings of repositories that select nothing, once for each change.
+// warnOfFilter warns of settings of repositories that match nothing, once for each change.
 func (c *orgHealth) warnOfFilter(result *collect.PassResult) {
 	none := result.Repositories == 0
 	found := fmt.Sprintf("%q %t", result.UnmatchedPatterns, none)
@@ -157,47 +79,47 @@ func (c *orgHealth) warnOfFilter(result *collect.PassResult) {
 	}
 }
 
-// warnOfVanishing says that most of the repositories are not there any more: their series end with the next pass,
-// unless it finds them.
-func (c *orgHealth) warnOfVanishing(sum *collect.PassResult) {
-	if sum.VanishedRepositories == 0 {
+// warnOfVanishing warns that most of the repositories were not found: their series end with the next pass, unless it
+// finds them.
+func (c *orgHealth) warnOfVanishing(result *collect.PassResult) {
+	if result.VanishedRepositories == 0 {
 		return
 	}
 	c.logger.Warn("Most of the organization's repositories disappeared at once. Their series end if the next pass "+
 		"does not find them either; check the access of the credential, and repositories::include and exclude.",
-		zap.Int("vanished", sum.VanishedRepositories), zap.Int("repositories", sum.Repositories))
+		zap.Int("vanished", result.VanishedRepositories), zap.Int("repositories", result.Repositories))
 }
 
-// passError is the error that stands for all that a pass could not read; nil when it has read everything. Repositories
-// that are forbidden come first: their series are in question, and the remedy is a matter of the credential.
-func passError(sum *collect.PassResult, err error) error {
+// passError returns the error that represents all that a pass could not read; nil when it has read everything.
+// Forbidden repositories come first: their series are about to end, and the remedy is another access of the credential.
+func passError(result *collect.PassResult, err error) error {
 	switch {
 	case err != nil:
 		return err
-	case sum.Incomplete != nil:
-		return sum.Incomplete
-	case len(sum.Failures) == 0:
+	case result.Incomplete != nil:
+		return result.Incomplete
+	case len(result.Failures) == 0:
 		return nil
 	}
-	if first, n := forbiddenRepositories(sum); n > 0 {
+	if first, n := forbiddenRepositories(result); n > 0 {
 		return fmt.Errorf("%d repositories that were readable are forbidden to the credential, among them %s; "+
 			"their windows are missing: %w", n, first.Repo, first.Err)
 	}
-	first := sum.Failures[0]
+	first := result.Failures[0]
 	more := ""
-	if n := len(sum.Failures) - 1; n > 0 {
+	if n := len(result.Failures) - 1; n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
 	return fmt.Errorf("%s of %s%s: %w", first.Stream, first.Repo, more, first.Err)
 }
 
-// forbiddenRepositories counts the repositories that were there and that the credential may not see, and gives a
-// failure of one of them.
-func forbiddenRepositories(sum *collect.PassResult) (first *collect.Failure, n int) {
+// forbiddenRepositories returns the number of repositories that were readable before and are forbidden to the
+// credential, and a failure of one of them.
+func forbiddenRepositories(result *collect.PassResult) (first *collect.Failure, n int) {
 	counted := make(map[int64]bool)
-	for i := range sum.Failures {
-		f := &sum.Failures[i]
-		if !f.PresenceUnknown || counted[f.RepoID] || !errors.As(f.Err, new(*github.ForbiddenError)) {
+	for i := range result.Failures {
+		f := &result.Failures[i]
+		if !f.PresenceUnknown || counted[f.RepoID] || !errors.As(f.Err, new(*transport.ForbiddenError)) {
 			continue
 		}
 		counted[f.RepoID] = true
@@ -208,59 +130,60 @@ func forbiddenRepositories(sum *collect.PassResult) (first *collect.Failure, n i
 	return first, len(counted)
 }
 
-// githubError is the trouble that GitHub is in. A stream that it refuses to this credential, and nothing else, is none:
-// that stays a gap. A repository that was there and is forbidden, or that is forbidden at first contact, is.
-func githubError(sum *collect.PassResult, trouble error) error {
-	if trouble == nil || sum.Incomplete != nil || len(sum.Failures) == 0 {
-		return trouble
+// githubError returns the part of a pass's error that makes GitHub an unhealthy dependency. A stream that GitHub
+// refuses to the credential is none by itself: it stays a gap. A repository that was readable before, or that is
+// forbidden at first contact, is one.
+func githubError(result *collect.PassResult, err error) error {
+	if err == nil || result.Incomplete != nil || len(result.Failures) == 0 {
+		return err
 	}
-	if _, n := forbiddenRepositories(sum); n > 0 {
-		return trouble
+	if _, n := forbiddenRepositories(result); n > 0 {
+		return err
 	}
-	for i := range sum.Failures {
-		if err := sum.Failures[i].Err; !errors.As(err, new(*github.ForbiddenError)) &&
-			!errors.As(err, new(*github.NotFoundError)) {
-			return trouble
+	for i := range result.Failures {
+		if failure := result.Failures[i].Err; !errors.As(failure, new(*transport.ForbiddenError)) &&
+			!errors.As(failure, new(*transport.NotFoundError)) {
+			return err
 		}
 	}
 	return nil
 }
 
-// classStore is the class of trouble with the store.
+// classStore is the class of errors of the store.
 const classStore = "store"
 
-// classifyError names the kind of trouble: two passes of one class are one condition. "ok" is none, "" is not known
-// yet.
-func classifyError(sum *collect.PassResult, trouble error) string {
+// classifyError returns the class of an error of a pass, as a text for logs: "ok" for nil. Two passes of the same class
+// are one condition.
+func classifyError(result *collect.PassResult, err error) string {
 	var (
 		store       *collect.StoreError
-		limit       *github.LimitError
-		credential  *github.CredentialError
-		forbidden   *github.ForbiddenError
-		missing     *github.NotFoundError
-		unavailable *github.UnavailableError
+		limit       *transport.LimitError
+		credential  *transport.CredentialError
+		forbidden   *transport.ForbiddenError
+		missing     *transport.NotFoundError
+		unavailable *transport.UnavailableError
 	)
 	switch {
-	case trouble == nil:
+	case err == nil:
 		return "ok"
-	case errors.As(trouble, &store):
+	case errors.As(err, &store):
 		return classStore
-	case errors.As(trouble, &limit):
+	case errors.As(err, &limit):
 		return "limited"
-	case errors.As(trouble, &credential):
+	case errors.As(err, &credential):
 		return "credential refused"
-	case errors.As(trouble, &forbidden):
-		return string(sum.Status) + ": forbidden"
-	case errors.As(trouble, &missing):
-		return string(sum.Status) + ": not found"
-	case errors.As(trouble, &unavailable):
-		return string(sum.Status) + ": GitHub unavailable"
+	case errors.As(err, &forbidden):
+		return string(result.Status) + ": forbidden"
+	case errors.As(err, &missing):
+		return string(result.Status) + ": not found"
+	case errors.As(err, &unavailable):
+		return string(result.Status) + ": GitHub unavailable"
 	default:
-		return string(sum.Status) + ": other"
+		return string(result.Status) + ": other"
 	}
 }
 
-// failuresField lists some of the failures.
+// failuresField returns the field with up to maxListed failures; zap.Skip() for none.
 func failuresField(failures []collect.Failure) zap.Field {
 	if len(failures) == 0 {
 		return zap.Skip()
@@ -276,5 +199,5 @@ func failuresField(failures []collect.Failure) zap.Field {
 	return zap.Strings("failures", list)
 }
 
-// maxListed is how many failures a log line lists.
+// maxListed is the number of failures in a log line.
 const maxListed = 3

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// orgState is what this replica shows of its work on an organization. The roles write it, emission and health read it.
-// It is safe for concurrent use.
+// orgState has what this replica emits about its work on an organization. The roles write it; emission and health read
+// it. It is safe for concurrent use.
 type orgState struct {
 	// wake requests an emission now. It must not block.
 	wake func()
@@ -23,14 +23,16 @@ type orgState struct {
 	completeAt    time.Time     // end of the first pass of this process that saw all repositories; zero before
 }
 
+// newOrgState returns the state of a replica that does not lead. wake requests an emission now and must not block.
 func newOrgState(wake func()) *orgState { return &orgState{wake: wake} }
 
-// recordPass notes the end of a pass. The first one of a term is emitted at once.
-func (s *orgState) recordPass(took time.Duration, complete bool) {
+// recordPass records the end of a pass, and requests an emission after the first one of a term. isComplete says that it
+// saw all repositories.
+func (s *orgState) recordPass(took time.Duration, isComplete bool) {
 	s.mu.Lock()
 	first := s.lastRun.IsZero()
 	s.lastRun, s.lastTook = time.Now(), took
-	if complete && s.completeAt.IsZero() {
+	if isComplete && s.completeAt.IsZero() {
 		s.completeAt = s.lastRun
 	}
 	s.mu.Unlock()
@@ -46,7 +48,7 @@ func (s *orgState) firstComplete() time.Time {
 	return s.completeAt
 }
 
-// recordCatchUp notes that the view has caught up with the store, which is emitted at once.
+// recordCatchUp records how long the view took to catch up with the store, and requests an emission.
 func (s *orgState) recordCatchUp(took time.Duration) {
 	s.mu.Lock()
 	s.caughtUp = took
@@ -54,7 +56,7 @@ func (s *orgState) recordCatchUp(took time.Duration) {
 	s.wake()
 }
 
-// startTerm notes that this replica leads from now on, which is emitted at once.
+// startTerm records that this replica leads from now on, and requests an emission.
 func (s *orgState) startTerm() {
 	s.mu.Lock()
 	s.termStartedAt = time.Now()
@@ -62,7 +64,7 @@ func (s *orgState) startTerm() {
 	s.wake()
 }
 
-// clearTerm removes what only a leader shows, at once.
+// clearTerm clears what only a leader emits, and requests an emission, which marks those series as stale.
 func (s *orgState) clearTerm() {
 	s.mu.Lock()
 	s.lastRun, s.oldestJobAt, s.termStartedAt = time.Time{}, time.Time{}, time.Time{}
@@ -91,6 +93,7 @@ func (s *orgState) setOldestJob(at time.Time) {
 	s.oldestJobAt = at
 }
 
+// oldestJobInFlight returns when the oldest backfill job in flight was published; zero for none.
 func (s *orgState) oldestJobInFlight() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,34 +4,27 @@
 package githubexporter
 
 import (
-	"context"
 	"net/http"
+	"strconv"
 	"time"
 
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/configauth"
-	"go.opentelemetry.io/collector/config/configoptional"
-	"go.uber.org/zap"
-
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
-	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
-	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
+	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/emit"
 )
 
-// graceIntervals is how many scrape intervals the coverage may lag before the windows stop sliding.
-const graceIntervals = 3
-
 // organization is one organization with its roles: the follower runs on every replica, the job reader wherever jobs are
-// consumed, and the term has the roles of a leader.
+// consumed, and the term has the roles of a leader. Its exported methods are what the emitter reads of it.
 type organization struct {
 	name        string
 	config      *OrgConfig
-	client      *github.Client
+	httpClient  *http.Client
+	client      *transport.Client
 	collector   *collect.Collector
-	view        *ledger.View
+	view        *ledgerview.View
 	state       *orgState
 	credential  *credentialState
 	leaderWatch *leaderWatch
@@ -40,175 +33,42 @@ type organization struct {
 	term        *term
 }
 
-// roles are what the roles of an organization share while they are put together.
-type roles struct {
-	config   *OrgConfig
-	logger   *zap.Logger
-	tallies  *collect.Tallies
-	http     *http.Client
-	store    *termStore
-	watchdog *watchdog
-	health   *orgHealth
+var _ emit.Status = (*organization)(nil)
+
+// TermStart implements emit.Status.
+func (o *organization) TermStart() time.Time { return o.state.termStart() }
+
+// LastPass implements emit.Status.
+func (o *organization) LastPass() (lastRun time.Time, took, caughtUp time.Duration) {
+	return o.state.lastPass()
 }
 
-// newOrganization puts an organization together. wake requests an emission now. Its error is one of the configuration.
-func (r *githubReceiver) newOrganization(
-	ctx context.Context, config *OrgConfig, host component.Host, wake func(),
-) (*organization, error) {
-	httpClient, err := r.httpClient(ctx, config, host)
-	if err != nil {
-		return nil, err
-	}
-	r.httpClients = append(r.httpClients, httpClient)
-	logger := r.settings.Logger.With(zap.String("org", config.Name))
-	shared := &roles{
-		config: config, logger: logger, tallies: &collect.Tallies{}, http: httpClient,
-		store: &termStore{Store: r.store}, watchdog: &watchdog{},
-		health: &orgHealth{org: config.Name, readErrors: r.readErrors, access: r.access, logger: logger},
-	}
-	org := &organization{
-		name: config.Name, config: config, state: newOrgState(wake), credential: &credentialState{},
-		view: ledger.NewView(ledger.ViewSettings{
-			Retention: r.config.Retention,
-			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
-			Label:     r.users.labelFor,
+// OldestJob implements emit.Status.
+func (o *organization) OldestJob() time.Time { return o.state.oldestJobInFlight() }
 
-			WeeklyLinesFromEntries: r.config.LOC.statistics(),
-			ZeroFor:                r.config.Counters.zeroFor(r.config.EmitInterval),
-		}),
+// MissingPermissions implements emit.Status.
+func (o *organization) MissingPermissions() []string { return o.collector.MissingPermissions() }
+
+// CredentialExpiry implements emit.Status.
+func (o *organization) CredentialExpiry() time.Time { return o.credential.expiry() }
+
+// Quotas implements emit.Status. The series of an App's limits have the id of its installation, which is known after
+// the first request.
+func (o *organization) Quotas() (installation string, quotas map[budget.Resource]budget.Quota, ok bool) {
+	if o.client.IsInstallationPending() {
+		return "", nil, false
 	}
-	r.access.add(org.name, org.view.Edge)
-	if org.client, err = r.githubClient(shared, org.credential); err != nil {
-		return nil, err
+	if id := o.client.InstallationID(); id != 0 {
+		installation = strconv.FormatInt(id, 10)
 	}
-	if org.collector, err = r.newCollector(org, shared); err != nil {
-		return nil, err
-	}
-	r.addRoles(org, shared)
-	return org, nil
+	return installation, o.client.Quotas(), true
 }
 
-// addRoles makes the roles of an organization that has its client, its collector and its view.
-func (r *githubReceiver) addRoles(org *organization, shared *roles) {
-	logger, lease := shared.logger, r.leases.leaseOf(org.config.key())
-	org.leaderWatch = &leaderWatch{
-		lease: lease, view: org.view, interval: org.config.ScrapeInterval, logger: logger, state: org.state,
+// EachLinesState implements emit.Status.
+func (o *organization) EachLinesState(now time.Time, f func(repo string, state *loc.State, mode loc.Mode)) bool {
+	if o.term.rounds == nil {
+		return false
 	}
-	var rounds *lineRounds
-	if r.config.LOC.statistics() {
-		settings := r.config.LOC.settings(r.config.Retention)
-		settings.Org, settings.Concurrency = org.name, org.config.Concurrency
-		settings.Source, settings.CheckPaused = org.client, r.cooldown.Err
-		settings.OnInvalidEntry = func() { shared.tallies.Add(collect.TallyInvalid) }
-		settings.OnQuotaExhausted = func() { shared.tallies.Add(collect.TallyLinesWait) }
-		rounds = newLineRounds(settings, org.collector, org.view, logger)
-	}
-	var dispatcher *gapDispatcher
-	if r.jobs != nil {
-		dispatcher = &gapDispatcher{
-			org: org.name, key: org.config.key(), logger: logger, store: shared.store, collector: org.collector,
-			tallies: shared.tallies, cooldown: r.cooldown, state: org.state, queue: r.jobs,
-			config: &r.config.Backfill, passEnded: wakeup.NewSignal(),
-		}
-	}
-	org.follower = &follower{
-		org: org.name, store: shared.store, view: org.view, leaderWatch: org.leaderWatch, weekly: rounds,
-		logger: logger, state: org.state,
-	}
-	org.reader = &jobReader{
-		collector: org.collector, cooldown: r.cooldown, tallies: shared.tallies, logger: logger,
-	}
-	org.term = &term{
-		handover: &leaderHandover{
-			org: org.name, lease: lease, store: shared.store, watch: org.leaderWatch, logger: logger,
-		},
-		fences: &fencePublisher{
-			org: org.name, lease: lease, store: shared.store, view: org.view, watch: org.leaderWatch,
-			watchdog: shared.watchdog, logger: logger,
-		},
-		store: shared.store, monitor: r.monitor, dispatcher: dispatcher, rounds: rounds,
-		loop: r.newPassLoop(org, shared, func(result *collect.PassResult, err error) {
-			if dispatcher != nil {
-				dispatcher.recordPass(result)
-			}
-			if err == nil {
-				rounds.signalPass(result.Start)
-			}
-		}),
-	}
-}
-
-func (r *githubReceiver) newPassLoop(
-	org *organization, shared *roles, onPass func(*collect.PassResult, error),
-) *passLoop {
-	return &passLoop{
-		org: org.name, interval: org.config.ScrapeInterval, logger: shared.logger, telemetry: r.telemetry,
-		collector: org.collector, tallies: shared.tallies, cooldown: r.cooldown, health: shared.health,
-		watchdog: shared.watchdog, state: org.state, onPass: onPass,
-		maintenance: &maintenance{
-			org: org.name, store: shared.store, collector: org.collector, logger: shared.logger,
-			retention: r.config.Retention, reconcileInterval: r.config.ReconcileInterval,
-		},
-	}
-}
-
-func (r *githubReceiver) newCollector(org *organization, shared *roles) (*collect.Collector, error) {
-	config := org.config
-	filter, err := config.filter()
-	if err != nil {
-		return nil, err
-	}
-	return collect.New(collect.Settings{
-		Org: config.Name, Source: org.client, Store: shared.store, Filter: filter, Concurrency: config.Concurrency,
-		Interval: config.ScrapeInterval, Lookback: config.Lookback, BackfillEnabled: r.jobs != nil,
-		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
-		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
-	}, shared.tallies), nil
-}
-
-// httpClient is the collector's HTTP client: TLS, proxy, headers, tracing, and the authenticator where there is one.
-func (r *githubReceiver) httpClient(ctx context.Context, config *OrgConfig, host component.Host) (*http.Client, error) {
-	settings := r.config.GitHub.ClientConfig
-	if id := config.Auth.Authenticator; id != nil {
-		settings.Auth = configoptional.Some(configauth.Config{AuthenticatorID: *id})
-	}
-	return settings.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
-}
-
-// githubClient makes the client of an organization. Its attempts are counted, and are signs of life of the pass loop.
-func (r *githubReceiver) githubClient(shared *roles, state *credentialState) (*github.Client, error) {
-	config := shared.config
-	credential, limits, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	count := state.observeFunc(shared.tallies, shared.logger)
-	observe := func(a github.Attempt) {
-		count(a)
-		if !a.IsProbe {
-			shared.watchdog.heartbeat(time.Now())
-			if a.Err != nil {
-				r.access.recordRequestError(config.Name, a.Err)
-			}
-		}
-	}
-	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
-	c := &r.config.GitHub
-	return github.New(github.Settings{
-		HTTP: shared.http, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, API: github.API(c.API),
-		Credential: credential, Budget: limits, Timeout: c.Timeout,
-		Retry: github.RetrySettings{
-			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
-			MaxInterval: c.Retry.MaxInterval,
-		},
-		RateLimit: budget.Policy{
-			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
-			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
-		},
-		Concurrency: config.Concurrency, OnAttempt: observe,
-		OnResult:       func(reply github.RequestResult) { r.observeResponse(config.Name, &reply) },
-		OnInvalidValue: invalid.record, OnSchemaError: logSchemaError(shared.logger),
-		CheckPaused: r.cooldown.Err, Now: time.Now,
-		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
-	})
+	o.term.rounds.eachState(now, f)
+	return true
 }

@@ -5,7 +5,6 @@ package githubexporter
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -13,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/schedule"
@@ -25,14 +23,11 @@ const (
 	jitter = 0.1
 	// pruneInterval is the time between two prunings of events past the retention.
 	pruneInterval = time.Hour
-	// invalidLogInterval is the time between two log lines about invalid values.
-	invalidLogInterval = time.Minute
 )
 
 // passLoop makes the passes over one organization while this replica leads it. One goroutine runs it.
 type passLoop struct {
 	org         string
-	interval    time.Duration
 	logger      *zap.Logger
 	telemetry   *metadata.TelemetryBuilder
 	collector   *collect.Collector
@@ -42,17 +37,18 @@ type passLoop struct {
 	watchdog    *watchdog
 	state       *orgState
 	maintenance *maintenance
-	// onPass is called after each pass with its outcome; err is the error of the organization as a whole.
-	onPass func(result *collect.PassResult, err error)
+	// dispatcher and rounds continue where a pass ends; nil as in term.
+	dispatcher *gapDispatcher
+	rounds     *lineRounds
 }
 
 // run makes passes until ctx, the term, ends.
 func (l *passLoop) run(ctx context.Context, fence uint64) {
-	loop := schedule.Loop{Interval: l.interval, Jitter: jitter}
+	loop := schedule.Loop{Interval: l.watchdog.interval, Jitter: jitter}
 	_ = loop.Run(ctx, func(ctx context.Context) time.Time { // ends with the context only
 		l.watchdog.startPass(time.Now())
 		notBefore := l.runPass(ctx, fence)
-		l.watchdog.endPass(time.Now(), l.interval, notBefore)
+		l.watchdog.endPass(time.Now(), notBefore)
 		return notBefore
 	})
 }
@@ -74,7 +70,7 @@ func (l *passLoop) runPass(ctx context.Context, fence uint64) time.Time {
 	return result.RetryAt
 }
 
-// skipPass counts a pass that is not made because requests to GitHub pause.
+// skipPass counts a pass that is not made because requests to GitHub pause, and reports the cooldown as the read error.
 func (l *passLoop) skipPass(ctx context.Context, cooling error) {
 	l.tallies.Add(collect.TallyRuns, string(collect.PassSkippedUnhealthy))
 	l.health.readErrors.set(l.org, cooling)
@@ -92,12 +88,17 @@ func (l *passLoop) recordPass(ctx context.Context, result *collect.PassResult, e
 	if complete {
 		l.health.warnOfFilter(result)
 	}
-	if result.Duration > l.interval {
+	if result.Duration > l.watchdog.interval {
 		l.logger.Warn("Pass took longer than scrape_interval; the next pass starts at once.",
-			zap.Duration("took", result.Duration), zap.Duration("scrape_interval", l.interval))
+			zap.Duration("took", result.Duration), zap.Duration("scrape_interval", l.watchdog.interval))
 	}
 	l.state.recordPass(result.Duration, complete)
-	l.onPass(result, err)
+	if l.dispatcher != nil {
+		l.dispatcher.recordPass(result)
+	}
+	if err == nil {
+		l.rounds.signalPass(result.Start)
+	}
 }
 
 // maintenance prunes the ledger of an organization and reconciles it with GitHub, after passes. It belongs to the pass
@@ -114,7 +115,7 @@ type maintenance struct {
 	prunedAt, reconciledAt time.Time
 }
 
-// run prunes and reconciles where it is time to.
+// run prunes and reconciles when that is due.
 func (m *maintenance) run(ctx context.Context, fence uint64) {
 	now := time.Now()
 	if now.Sub(m.prunedAt) >= pruneInterval {
@@ -146,38 +147,4 @@ func (m *maintenance) reconcile(ctx context.Context, fence uint64, now time.Time
 	}
 	m.logger.Log(level, "Reconciliation ended.", zap.Int("repositories", result.Repositories),
 		zap.Int("found", result.Found), zap.Int("failures", len(result.Failures)), zap.Error(err))
-}
-
-// invalidValues counts invalid values in GitHub's responses and logs at most one each invalidLogInterval. It is safe
-// for concurrent use.
-type invalidValues struct {
-	tallies *collect.Tallies
-	logger  *zap.Logger
-
-	mu       sync.Mutex
-	loggedAt time.Time
-}
-
-// record counts a value that a correct response does not have.
-func (v *invalidValues) record(err error) {
-	v.tallies.Add(collect.TallyInvalid)
-	now := time.Now()
-	v.mu.Lock()
-	isDue := now.Sub(v.loggedAt) >= invalidLogInterval
-	if isDue {
-		v.loggedAt = now
-	}
-	v.mu.Unlock()
-	if isDue {
-		v.logger.Warn("Ignoring an invalid value in a GitHub response; further occurrences are only counted.",
-			zap.Error(err))
-	}
-}
-
-// logSchemaError returns a function that logs a GraphQL query which the server's schema does not accept.
-func logSchemaError(logger *zap.Logger) func(err *github.SchemaError) {
-	return func(err *github.SchemaError) {
-		logger.Warn("The server's GraphQL schema lacks a queried field. Falling back to REST where REST has the "+
-			"data; other windows remain gaps.", zap.Error(err))
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -16,51 +15,31 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/receiverhelper"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/health"
-	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/emit"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// transport names how the activity gets here, in the collector's own telemetry.
-const transport = "http"
+// transportName is the value of the attribute transport in the collector's own telemetry of receivers.
+const transportName = "http"
 
-// githubReceiver runs the organizations and emits their views. Every goroutine it starts ends with its context, and
-// Shutdown waits for them.
+// githubReceiver reads the organizations and emits their views. Every goroutine that it starts ends with the context of
+// run, and Shutdown waits for them.
 type githubReceiver struct {
 	replica
 
-	config      *Config
-	settings    receiver.Settings
-	next        consumer.Metrics
-	obs         *receiverhelper.ObsReport
-	telemetry   *metadata.TelemetryBuilder
-	emitter     *emit.Emitter
-	orgs        []*organization
-	httpClients []*http.Client
-	roleChanged wakeup.Signal // has a token when this replica has begun or ceased to lead
-	cancel      context.CancelFunc
-	tasks       sync.WaitGroup
+	next     consumer.Metrics
+	obs      *receiverhelper.ObsReport
+	election leaderElection
+	emitter  *emit.Emitter
+	orgs     []*organization
+	cancel   context.CancelFunc
+	tasks    sync.WaitGroup
 }
 
-// replica is what the organizations of a receiver share. Start makes it.
-type replica struct {
-	store      *backend
-	election   leaderElection
-	leases     *leases
-	monitor    *health.Monitor
-	cooldown   *health.Cooldown
-	access     *access
-	readErrors *readErrors
-	jobs       *jobQueue // nil without backfill
-	users      *userLabels
-	// credentials are used while the organizations are put together.
-	credentials *credentials
-}
-
+// newReceiver returns a receiver that Start starts.
 func newReceiver(config *Config, settings receiver.Settings, next consumer.Metrics) (*githubReceiver, error) {
 	obs, err := receiverhelper.NewObsReport(receiverhelper.ObsReportSettings{
-		ReceiverID: settings.ID, Transport: transport, ReceiverCreateSettings: settings,
+		ReceiverID: settings.ID, Transport: transportName, ReceiverCreateSettings: settings,
 	})
 	if err != nil {
 		return nil, err
@@ -70,8 +49,7 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 		return nil, err
 	}
 	return &githubReceiver{
-		config: config, settings: settings, next: next, obs: obs, telemetry: telemetry,
-		roleChanged: wakeup.NewSignal(),
+		replica: replica{config: config, settings: settings, telemetry: telemetry}, next: next, obs: obs,
 	}, nil
 }
 
@@ -79,34 +57,36 @@ func newReceiver(config *Config, settings receiver.Settings, next consumer.Metri
 // another server is unavailable.
 func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	var err error
-	if r.election, err = r.findElection(host); err != nil {
+	if r.election, err = findElection(r.config, host, r.settings.Logger); err != nil {
 		return err
 	}
 	r.leases = newLeases(r.config, r.settings.ID, r.election)
 	r.monitor = newMonitor(r.config, host)
 	r.monitor.SetDependencies(initialStates(r.config))
-	r.cooldown = newCooldown(r.config, r.monitor)
+	r.cooldown = newGitHubCooldown(r.config, r.monitor, r.settings.Logger)
 	if r.store, err = openBackend(ctx, r.config, r.settings, host); err != nil {
 		return err
 	}
-	if r.jobs, err = r.openJobs(ctx); err != nil {
+	if r.jobs, err = openJobQueue(ctx, r.config, r.settings, r.monitor, r.store.claims); err != nil {
 		return errors.Join(err, r.store.close(ctx))
 	}
 	r.readErrors = newReadErrors(r.monitor)
-	r.access = newAccess(r.monitor)
+	r.access = newGitHubAccess(r.monitor)
 	r.credentials = newCredentials(r.store.budget)
 	r.users = newUserLabels(&r.config.Actors)
-	status := r.newEmitter()
-	wake := func() { r.emitter.Wake(); r.store.requestProbe(); r.roleChanged.Notify() }
+	status := &replicaStatus{replica: &r.replica, orgs: make(map[string]*organization)}
+	r.emitter = r.newEmitter(status)
 	for i := range r.config.Orgs {
-		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, wake)
+		org, err := r.newOrganization(ctx, &r.config.Orgs[i], host, r.wake)
 		if err != nil {
 			r.jobs.close()
 			return errors.Join(fmt.Errorf("organization %s: %w", r.config.Orgs[i].Name, err), r.store.close(ctx))
 		}
-		r.orgs = append(r.orgs, org)
-		status.orgs[org.name] = org
-		r.emitter.Add(emit.Source{Org: org.name, View: org.view, Status: orgStatus{org}})
+		r.orgs, status.orgs[org.name] = append(r.orgs, org), org
+		if r.jobs != nil {
+			r.jobs.worker.AddReader(org.name, org.reader)
+		}
+		r.emitter.Add(emit.Source{Org: org.name, View: org.view, Status: org})
 	}
 	// The context of Start ends with it; the work ends with Shutdown.
 	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -114,54 +94,65 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	return nil
 }
 
-// newEmitter makes the emitter without organizations, and the status that it reads.
-func (r *githubReceiver) newEmitter() *replicaStatus {
-	status := &replicaStatus{
-		monitor: r.monitor, store: r.store, jobs: r.jobs, access: r.access, readErrors: r.readErrors,
-		orgs: make(map[string]*organization),
+// wake requests an emission, a probe, and a new decision whether this replica consumes jobs. It does not block.
+func (r *githubReceiver) wake() {
+	r.emitter.Wake()
+	r.store.probeRequested.Notify()
+	r.jobs.signalRoleChange()
+}
+
+// newEmitter returns the emitter, without organizations.
+func (r *githubReceiver) newEmitter(status *replicaStatus) *emit.Emitter {
+	unmatched := &unmatchedUsers{
+		labels: r.users, monitor: r.monitor, emitInterval: r.config.EmitInterval, logger: r.settings.Logger,
 	}
-	r.emitter = emit.New(emit.Settings{
+	return emit.New(emit.Settings{
 		Metrics: r.config.MetricsBuilderConfig, Receiver: r.settings, Next: r.next, Obs: r.obs, Replica: status,
 		Interval: r.config.EmitInterval, ZeroFor: r.config.Counters.zeroFor(r.config.EmitInterval),
 		Elected: r.config.LeaderElection != nil, FromLeader: r.config.EmitFrom == emitFromLeader,
-		Backfill: r.config.Backfill.Enabled, OnEmission: r.reportUnmatchedUsers,
+		Backfill:   r.config.Backfill.Enabled,
+		OnEmission: func(now time.Time) { unmatched.check(r.orgs, now) },
 	})
-	return status
 }
 
-// run starts what every replica does, follow the store, emit and watch its health, and the campaign for what leaders
-// do.
+// run starts what every replica does, and the campaign for what leaders do. Everything ends with ctx.
 func (r *githubReceiver) run(ctx context.Context) {
 	for _, org := range r.orgs {
 		r.tasks.Go(func() { org.follower.run(ctx) })
 	}
 	r.tasks.Go(func() { r.emitter.Run(ctx) })
-	watch := r.newHealthProber()
-	r.tasks.Go(func() { watch.run(ctx, r.config.GitHub.Health.ProbeInterval) })
+	probeInterval := r.config.GitHub.Health.ProbeInterval
+	prober := &githubProber{
+		cooldown: r.cooldown, access: r.access, readErrors: r.readErrors, monitor: r.monitor, orgs: r.orgs,
+		logger: r.settings.Logger,
+	}
+	watch := &healthProber{
+		config: r.config, store: r.store, monitor: r.monitor, access: r.access, emission: r.emitter, github: prober,
+		orgs: r.orgs,
+	}
+	r.tasks.Go(func() { watch.run(ctx, probeInterval) })
 	if r.config.Redis.Enabled() {
-		r.tasks.Go(func() { r.refreshLimits(ctx, r.config.EmitInterval) })
+		quotas := &quotaRefresher{orgs: r.orgs, endpoint: r.config.GitHub.Endpoint, interval: r.config.EmitInterval}
+		r.tasks.Go(func() { quotas.run(ctx) })
 	}
 	if r.config.LeaderElection != nil {
-		r.tasks.Go(func() { r.checkCredentials(ctx, r.config.GitHub.Health.ProbeInterval) })
+		r.tasks.Go(func() { prober.checkCredentials(ctx, probeInterval) })
 	}
 	if r.jobs != nil {
 		r.tasks.Go(func() { r.jobs.consume(ctx) })
 	}
-	r.campaign(ctx)
+	leading := &campaign{election: r.election, leases: r.leases, orgs: r.orgs}
+	r.tasks.Go(func() { leading.run(ctx) })
 }
 
-// shutdownGrace is how long what runs may take to end by itself.
-const shutdownGrace = 700 * time.Millisecond
-
-// awaitTasks waits until everything has stopped. What still waits for an answer of the store after a while gets none
-// any more.
+// awaitTasks waits until all goroutines have ended. After shutdownGrace it makes operations of the store fail.
 func (r *githubReceiver) awaitTasks() {
 	interrupt := time.AfterFunc(shutdownGrace, r.store.interrupt)
 	defer interrupt.Stop()
 	r.tasks.Wait()
 }
 
-// Shutdown stops everything at once and waits until it has stopped.
+// Shutdown ends all goroutines and waits for them, then closes the connections.
 func (r *githubReceiver) Shutdown(ctx context.Context) error {
 	if r.cancel == nil {
 		return nil // never started
@@ -169,8 +160,8 @@ func (r *githubReceiver) Shutdown(ctx context.Context) error {
 	r.cancel()
 	r.awaitTasks()
 	r.jobs.close()
-	for _, client := range r.httpClients {
-		client.CloseIdleConnections()
+	for _, org := range r.orgs {
+		org.httpClient.CloseIdleConnections()
 	}
 	r.telemetry.Shutdown()
 	return r.store.close(ctx)

@@ -326,7 +326,9 @@ func TestNotReadyBeforeTheBrokerIs(t *testing.T) {
 	require.NoError(t, r.Start(t.Context(), h))
 	sink.until(t, func(names map[string]int) bool {
 		// a pass is over
-		return names["gh.activity.commits_24h"] > 0 && r.monitor.Leads("open-telemetry") && r.access.refresh() == nil
+		r.access.refresh()
+		return names["gh.activity.commits_24h"] > 0 && r.monitor.Leads("open-telemetry") &&
+			r.access.errorOf("open-telemetry") == nil
 	})
 	emitted := len(sink.AllMetrics())
 	sink.until(t, func(map[string]int) bool { return len(sink.AllMetrics()) > emitted+5 })

@@ -62,15 +62,15 @@ func newTestLoop(t *testing.T, source collect.Source, logger *zap.Logger) *passL
 	tallies := &collect.Tallies{}
 	collector := collect.New(collect.Settings{Org: org, Source: source, Store: store, Now: time.Now}, tallies)
 	return &passLoop{
-		org: org, interval: time.Minute, logger: logger, telemetry: telemetry, collector: collector, tallies: tallies,
-		cooldown: health.NewCooldown(health.CooldownSettings{}), watchdog: &watchdog{}, state: newOrgState(func() {}),
+		org: org, logger: logger, telemetry: telemetry, collector: collector, tallies: tallies,
+		cooldown: health.NewCooldown(health.CooldownSettings{}), state: newOrgState(func() {}),
+		watchdog: &watchdog{interval: time.Minute},
 		health: &orgHealth{
-			org: org, readErrors: newReadErrors(monitor), access: newAccess(monitor), logger: logger,
+			org: org, readErrors: newReadErrors(monitor), access: newGitHubAccess(monitor), logger: logger,
 		},
 		maintenance: &maintenance{
 			org: org, store: store, collector: collector, logger: logger, retention: 720 * time.Hour,
 		},
-		onPass: func(*collect.PassResult, error) {},
 	}
 }
 

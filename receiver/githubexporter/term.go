@@ -18,8 +18,8 @@ import (
 // flushTimeout bounds the last commit of a term.
 const flushTimeout = 500 * time.Millisecond
 
-// term runs the roles of a leader over one organization, one term after the other. dispatcher is nil when
-// backfill is off; rounds is nil when weekly lines come from the commits.
+// term runs the roles of a leader over one organization, one term after the other. dispatcher is nil without backfill;
+// rounds is nil when weekly lines come from the commits.
 type term struct {
 	handover   *leaderHandover
 	fences     *fencePublisher
@@ -30,8 +30,8 @@ type term struct {
 	rounds     *lineRounds
 }
 
-// run is a term over the organization. It begins when the lease of a former leader was acquired too, and after the
-// store refused a write it stands by.
+// run runs a term over the organization. It starts once the lease of a former leader was acquired, too. After the store
+// has refused a write it stands by.
 func (t *term) run(ctx context.Context, fence uint64, former *formerLeases) error {
 	fence, err := t.handover.awaitFormerLease(ctx, fence, former)
 	if err != nil {
@@ -42,19 +42,19 @@ func (t *term) run(ctx context.Context, fence uint64, former *formerLeases) erro
 	case ctx.Err() != nil || !errors.Is(err, ledger.ErrFenced):
 		return err
 	case fence == soleLeader:
-		return errNewTerm // it says nothing about who was first
+		return errNewTerm // the fence of a sole leader is lower than any other: the next term has a comparable one
 	default:
 		return t.handover.standBy(ctx, fence, former)
 	}
 }
 
-// lead makes passes, jobs of what they miss, and rounds over the weekly lines, until the term ends or the store
-// refuses a write, and waits for all of them. The first write makes the fence known, so that nothing of an earlier
-// term is accepted any more.
+// lead publishes the fence, so that the store refuses writes of earlier terms, and then runs passes, the dispatcher of
+// gaps, rounds over weekly lines, and the repetition of the record, until ctx ends or the store refuses a write. It
+// waits for all of them.
 func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	t.store.setOnFenced(func() { end(ledger.ErrFenced) })
+	ctx, endTerm := context.WithCancelCause(ctx)
+	defer endTerm(nil)
+	t.store.setOnFenced(func() { endTerm(ledger.ErrFenced) })
 	defer t.store.setOnFenced(nil)
 	if err := t.fences.publish(ctx, fence); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) err
 	return context.Cause(ctx)
 }
 
-// resign ends a term: what was counted and not committed yet goes to the store without authority.
+// resign ends a term: it clears what only a leader reports, and commits the remaining tallies without authority.
 func (t *term) resign(ctx context.Context) {
 	t.monitor.SetLeader(t.loop.org, false)
 	t.loop.health.reset()
@@ -91,4 +91,35 @@ func (t *term) resign(ctx context.Context) {
 		t.loop.logger.Warn("Failed to flush the counters of the ended term; will retry with the next commit of this "+
 			"process.", zap.Error(err))
 	}
+}
+
+// termStore is the store as the roles of one organization use it. A write that the store refuses for its fence ends the
+// present term, whichever role made it: another election has authority over the organization. It is safe for concurrent
+// use.
+type termStore struct {
+	ledger.Store
+
+	mu       sync.Mutex
+	onFenced func() // ends the present term; nil outside of one
+}
+
+// Commit implements ledger.Store.
+func (a *termStore) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
+	receipt, err := a.Store.Commit(ctx, fence, b)
+	if errors.Is(err, ledger.ErrFenced) {
+		a.mu.Lock()
+		onFenced := a.onFenced
+		a.mu.Unlock()
+		if onFenced != nil {
+			onFenced()
+		}
+	}
+	return receipt, err
+}
+
+// setOnFenced sets the function that is called when the store refuses a write; nil for none.
+func (a *termStore) setOnFenced(onFenced func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.onFenced = onFenced
 }

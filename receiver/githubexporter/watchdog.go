@@ -9,51 +9,56 @@ import (
 	"time"
 )
 
-// watchdog knows whether an organization's loop moves. A loop moves when a pass begins or ends, and during one whenever
-// GitHub or the store answered, whatever the answer was.
+// watchdog finds out whether the pass loop of an organization is stuck. The loop moves when a pass begins or ends and,
+// during a pass, with each response of GitHub, whatever it says. It is safe for concurrent use.
 type watchdog struct {
+	interval time.Duration // from the start of one pass to the next
+
 	mu          sync.Mutex
-	running     bool
+	running     bool // whether a pass runs
 	heartbeatAt time.Time
 	nextDue     time.Time // of the next pass; zero while this replica follows
 }
 
-// stuckAfter is how long a loop may not move before something is wrong with it: longer than a request may take.
+// stuckAfter returns for how long a loop may not move: longer than a request may take.
 func stuckAfter(interval time.Duration) time.Duration { return max(3*interval, 30*time.Second) }
 
+// startPass records the start of a pass.
 func (p *watchdog) startPass(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running, p.heartbeatAt, p.nextDue = true, now, now
 }
 
-func (p *watchdog) endPass(now time.Time, interval time.Duration, notBefore time.Time) {
+// endPass records the end of a pass. notBefore is the earliest start of the next one; zero for any time.
+func (p *watchdog) endPass(now, notBefore time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.running, p.heartbeatAt, p.nextDue = false, now, now.Add(interval)
+	p.running, p.heartbeatAt, p.nextDue = false, now, now.Add(p.interval)
 	if notBefore.After(p.nextDue) {
-		p.nextDue = notBefore.Add(interval)
+		p.nextDue = notBefore.Add(p.interval)
 	}
 }
 
-// heartbeat notes an answer.
+// heartbeat records that the pass got a response.
 func (p *watchdog) heartbeat(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.heartbeatAt = now
 }
 
+// stop records that the loop does not run: it is not stuck.
 func (p *watchdog) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.running, p.nextDue = false, time.Time{}
 }
 
-// stuckError says why the loop does not move, nil when it does.
-func (p *watchdog) stuckError(now time.Time, interval time.Duration) error {
+// stuckError returns why the loop is stuck; nil when it moves, or does not run.
+func (p *watchdog) stuckError(now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	limit := stuckAfter(interval)
+	limit := stuckAfter(p.interval)
 	switch {
 	case p.nextDue.IsZero():
 		return nil

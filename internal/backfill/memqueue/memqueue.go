@@ -28,7 +28,7 @@ var ErrFull = errors.New("the queue is full")
 // Settings configure a Queue.
 type Settings struct {
 	Retries backfill.RetryPolicy
-	// Consumers is how many jobs each call of Consume works on at a time; at least one.
+	// Consumers is the number of jobs that each call of Consume works on at a time; at least one.
 	Consumers int
 }
 
@@ -88,12 +88,14 @@ func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
 	return context.Cause(ctx)
 }
 
+// addConsumers adds n, which may be negative, to the number of consumers.
 func (q *Queue) addConsumers(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.consumers += n
 }
 
+// runConsumer handles one job after the other until ctx ends. It requeues the one that ctx interrupted.
 func (q *Queue) runConsumer(ctx context.Context, handler backfill.Handler) {
 	for ctx.Err() == nil {
 		job, jobsAdded := q.dequeue()

@@ -23,24 +23,30 @@ const (
 	dialTimeout       = 10 * time.Second
 	// closeTimeout bounds the closing handshake, to which a broken connection does not respond.
 	closeTimeout = 500 * time.Millisecond
-	// slowDialAfter is when a first attempt to connect is reported as failing; it goes on.
+	// slowDialAfter is the time after which a first attempt to connect is reported as failing; it goes on.
 	slowDialAfter  = 2 * time.Second
 	minRedialDelay = 250 * time.Millisecond
 	maxRedialDelay = 15 * time.Second
 )
 
+// ErrUnavailable is the error of operations on a broker that cannot be reached, or that blocks publishers.
+var ErrUnavailable = errors.New("RabbitMQ is not available")
+
+// unavailable returns an ErrUnavailable with its reason.
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
 var (
 	errNotConnected = errors.New("not connected yet")
-	errDialSlow     = fmt.Errorf("no answer within %s", slowDialAfter)
+	errDialSlow     = fmt.Errorf("no response within %s", slowDialAfter)
 )
 
 // managedConn replaces a connection whenever it ends, and prepares the new one. No channel of a former connection is
 // used with a new one: its delivery tags would acknowledge other jobs. It is safe for concurrent use.
 type managedConn struct {
-	queue   *Queue
-	name    string
-	onState func(error)
-	prepare func(*amqp.Connection) error
+	settings *Settings
+	name     string
+	onState  func(error)
+	prepare  func(*amqp.Connection) error
 
 	mu        sync.Mutex
 	conn      *amqp.Connection
@@ -48,11 +54,13 @@ type managedConn struct {
 	connected chan struct{} // closed when there is one
 }
 
+// newManagedConn returns a connection that run makes. name is shown in the broker's list of connections; onState is
+// called without a lock with each state, nil for connected; prepare is called with each new connection.
 func newManagedConn(
-	q *Queue, name string, onState func(error), prepare func(*amqp.Connection) error,
+	settings *Settings, name string, onState func(error), prepare func(*amqp.Connection) error,
 ) *managedConn {
 	return &managedConn{
-		queue:     q,
+		settings:  settings,
 		name:      name,
 		onState:   onState,
 		prepare:   prepare,
@@ -112,7 +120,7 @@ func (c *managedConn) connect(ctx context.Context) (*amqp.Connection, error) {
 func (c *managedConn) dial(ctx context.Context) (*amqp.Connection, error) {
 	network := dialer{ctx: ctx}
 	defer network.release()
-	s := &c.queue.settings
+	s := c.settings
 	conn, err := amqp.DialConfig(s.URL, amqp.Config{
 		SASL: []amqp.Authentication{s.Auth}, TLSClientConfig: s.TLS.Clone(), Heartbeat: heartbeatInterval,
 		Locale: "en_US", Dial: network.dial,
@@ -263,12 +271,13 @@ func (c *managedConn) setConn(conn *amqp.Connection, err error) {
 	c.onState(err)
 }
 
+// logState logs a state of the connection.
 func (c *managedConn) logState(err error) {
 	if err != nil {
-		c.queue.settings.Logger.Warn("RabbitMQ is not available; connecting again with backoff.",
+		c.settings.Logger.Warn("RabbitMQ is not available; connecting again with backoff.",
 			zap.String("connection", c.name), zap.Error(err))
 	} else {
-		c.queue.settings.Logger.Info("RabbitMQ is available.", zap.String("connection", c.name))
+		c.settings.Logger.Info("RabbitMQ is available.", zap.String("connection", c.name))
 	}
 }
 

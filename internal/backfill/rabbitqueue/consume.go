@@ -6,7 +6,6 @@ package rabbitqueue
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -39,6 +38,22 @@ func (q *Queue) Consume(ctx context.Context, handler backfill.Handler) error {
 	return context.Cause(ctx)
 }
 
+// awaitConsumerConn returns the connection of the consumers as soon as there is one.
+func (q *Queue) awaitConsumerConn(ctx context.Context) (*amqp.Connection, error) {
+	q.isAwaitingConn.Store(true)
+	defer q.isAwaitingConn.Store(false)
+	if _, err := q.consumer.current(); err != nil {
+		q.settings.OnConsumer(err)
+	}
+	return q.consumer.await(ctx)
+}
+
+// prefetchPerQueue returns the prefetch count of each queue. Quorum queues have no limit for a channel as a whole
+// (https://www.rabbitmq.com/docs/quorum-queues#feature-matrix, "Global QoS Prefetch").
+func (q *Queue) prefetchPerQueue() int {
+	return max(q.settings.Consumers, q.settings.Prefetch/max(1, len(q.sources.orgs)), 1)
+}
+
 // runSession consumes on one connection until it or ctx ends, and waits for the handlers.
 func (q *Queue) runSession(ctx context.Context, conn *amqp.Connection, handler backfill.Handler) error {
 	ch, err := conn.Channel()
@@ -54,10 +69,7 @@ func (q *Queue) runSession(ctx context.Context, conn *amqp.Connection, handler b
 	if err := ch.Qos(q.prefetchPerQueue(), 0, false); err != nil {
 		return err
 	}
-	sources := q.sources
-	if old := q.presentLegacyQueues(); len(old) > 0 && old[0] == q.legacySource.name {
-		sources = append(slices.Clone(sources), q.legacySource)
-	}
+	sources := q.sources.present()
 	deliveries := make([]<-chan amqp.Delivery, len(sources))
 	for i, from := range sources {
 		if deliveries[i], err = ch.Consume(from.name, "", false, false, false, false, nil); err != nil {
@@ -118,7 +130,7 @@ func (s *session) consumeQueue(ctx context.Context, from *source, deliveries <-c
 
 // stop ends the session, unless the queue of the release before was deleted, which is expected.
 func (s *session) stop(from *source) {
-	if from == s.queue.legacySource && !s.channel.IsClosed() {
+	if from == s.queue.sources.legacy && !s.channel.IsClosed() {
 		return
 	}
 	s.stopOnce.Do(func() {

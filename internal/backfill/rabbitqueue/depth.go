@@ -6,16 +6,88 @@ package rabbitqueue
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
+
+// Depth implements backfill.Queue. It does not wait for a publish.
+func (q *Queue) Depth(ctx context.Context) (backfill.Depth, error) {
+	return q.sumDepths(ctx, q.sources.orgs, q.settings.DeadQueue)
+}
+
+// OrgDepth returns the depth of one organization's queue. Retries are those of all organizations; dead letters are not
+// counted.
+func (q *Queue) OrgDepth(ctx context.Context, org string) (backfill.Depth, error) {
+	for _, s := range q.sources.orgs {
+		if strings.EqualFold(s.org, org) {
+			return q.sumDepths(ctx, []*source{s})
+		}
+	}
+	return backfill.Depth{}, fmt.Errorf("organization %q has no queue here", org)
+}
+
+// sumDepths adds up the depths of sources, of the queues of the release before, of all retry queues, and of dead.
+func (q *Queue) sumDepths(ctx context.Context, sources []*source, dead ...string) (backfill.Depth, error) {
+	var depth backfill.Depth
+	names := slices.Clone(dead)
+	for _, s := range sources {
+		names = append(names, s.name)
+	}
+	for _, delay := range q.settings.Retries.Delays {
+		names = append(names, retryQueue(q.settings.Queue, delay))
+	}
+	counts, err := q.depths.read(ctx, names)
+	if err != nil {
+		return depth, err
+	}
+	for i, s := range sources {
+		found := counts[s.name]
+		delete(counts, s.name)
+		q.addSourceDepth(&depth, s, found)
+		if i == 0 || found.Consumers < depth.Consumers {
+			depth.Consumers = found.Consumers
+		}
+	}
+	if found, there := counts[q.sources.legacy.name]; there {
+		delete(counts, q.sources.legacy.name)
+		q.addSourceDepth(&depth, q.sources.legacy, found)
+	}
+	for _, name := range dead {
+		depth.DeadLetters += counts[name].Messages
+		delete(counts, name)
+	}
+	for _, found := range counts {
+		depth.Retries += found.Messages
+	}
+	return depth, nil
+}
+
+// addSourceDepth adds the depth of one source.
+func (q *Queue) addSourceDepth(depth *backfill.Depth, s *source, found amqp.Queue) {
+	one := backfill.QueueDepth{Name: s.name, Org: s.org, Ready: found.Messages, Consumers: found.Consumers}
+	if at := s.oldest.Load(); one.Ready > 0 && at != 0 {
+		one.Oldest = time.UnixMilli(at).UTC()
+		if depth.Oldest.IsZero() || one.Oldest.Before(depth.Oldest) {
+			depth.Oldest = one.Oldest
+		}
+	}
+	depth.Queues = append(depth.Queues, one)
+	depth.Ready += one.Ready
+	depth.MaxUnacked += one.Consumers * q.prefetchPerQueue()
+}
 
 // depthReader reads the depths of queues on a channel of its own on the publisher's connection, so that a depth does
 // not wait behind a publish that waits for its confirms.
 type depthReader struct {
 	publisher *publisher
+	sources   *sources
 
 	// mu is held while the broker responds: a channel has one request at a time. ctx bounds it.
 	mu      sync.Mutex
@@ -23,7 +95,10 @@ type depthReader struct {
 	channel *amqp.Channel
 }
 
-func newDepthReader(p *publisher) *depthReader { return &depthReader{publisher: p} }
+// newDepthReader returns a reader on the connection of a publisher.
+func newDepthReader(p *publisher, s *sources) *depthReader {
+	return &depthReader{publisher: p, sources: s}
+}
 
 // read returns the depths of the named queues, and of those of the release before that exist, by name.
 func (d *depthReader) read(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
@@ -32,6 +107,7 @@ func (d *depthReader) read(ctx context.Context, names []string) (map[string]amqp
 	return depths, err
 }
 
+// readLocked reads without reporting refusals. It holds d.mu.
 func (d *depthReader) readLocked(ctx context.Context, names []string) (map[string]amqp.Queue, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -55,7 +131,7 @@ func (d *depthReader) readLocked(ctx context.Context, names []string) (map[strin
 			d.publisher.refusals.recordEmpty(name)
 		}
 	}
-	for _, name := range d.publisher.queue.presentLegacyQueues() {
+	for _, name := range d.sources.presentLegacyQueues() {
 		depth, err := d.declarePassive(name)
 		switch {
 		case err == nil:
@@ -65,7 +141,7 @@ func (d *depthReader) readLocked(ctx context.Context, names []string) (map[strin
 			d.publisher.abandon(conn, func() bool { return false })
 			return nil, unavailable(fmt.Errorf("read the depth of the queue %q: %w", name, err))
 		}
-		d.publisher.queue.dropLegacyQueue(name)
+		d.sources.dropLegacyQueue(name)
 		if err := d.openChannel(); err != nil { // the broker has closed the channel
 			return nil, err
 		}
@@ -90,6 +166,7 @@ func (d *depthReader) openChannel() error {
 	return nil
 }
 
+// declarePassive reads the depth of one queue. d.mu is held.
 func (d *depthReader) declarePassive(name string) (amqp.Queue, error) {
 	return d.channel.QueueDeclarePassive(name, true, false, false, false, nil)
 }

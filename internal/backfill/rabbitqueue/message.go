@@ -24,13 +24,13 @@ import (
 //
 // The broker adds x-death and x-first-death-reason, of which newDeadLetter reads the second.
 const (
-	// HeaderError is why the last attempt failed, or why the message was dead-lettered.
+	// HeaderError is the error of the last attempt, or the reason of the dead letter.
 	HeaderError = "gx-error"
 	// HeaderHistory lists the errors of the attempts, the newest last, each as "time attempt N: error".
 	HeaderHistory = "gx-history"
-	// HeaderAttempts is how often the job was attempted.
+	// HeaderAttempts is the number of attempts.
 	HeaderAttempts = "gx-attempts"
-	// HeaderReturns is how often in a row a job was returned by replicas that do not have its organization.
+	// HeaderReturns is the number of times in a row that replicas without its organization returned the job.
 	HeaderReturns = "gx-returns"
 )
 
@@ -95,6 +95,7 @@ func parseHistory(table amqp.Table) []any {
 	return history
 }
 
+// truncate returns the first maxReasonBytes of a text, as valid UTF-8.
 func truncate(text string) string {
 	if len(text) > maxReasonBytes {
 		text = text[:maxReasonBytes] + "..."

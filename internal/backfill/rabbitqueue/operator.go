@@ -15,15 +15,15 @@ import (
 // DeadLetter is a message in the dead-letter queue.
 type DeadLetter struct {
 	Job backfill.Job
-	// Invalid is why the message does not encode a job; nil when Job is valid.
+	// Invalid is the error of a message that does not encode a job; nil when Job is valid.
 	Invalid error
 	Body    []byte
-	// Reason is why it was dead-lettered, History its attempts, the oldest first; see HeaderHistory.
+	// Reason is the reason of the dead letter, History its attempts, the oldest first; see HeaderHistory.
 	Reason  string
 	History []string
 }
 
-// Decision is what ReviewDeadLetters does with a dead letter.
+// Decision is the operator's decision about a dead letter.
 type Decision int
 
 // The decisions. An invalid message is kept in place of being replayed.
@@ -76,9 +76,10 @@ type operatorChannel struct {
 	closeReason channelClose
 }
 
+// openOperatorChannel connects and opens a channel. close ends both.
 func openOperatorChannel(ctx context.Context, settings Settings) (*operatorChannel, error) {
 	l := newManagedConn(
-		&Queue{settings: settings},
+		&settings,
 		"operator",
 		func(error) {},
 		func(*amqp.Connection) error { return nil },
@@ -150,12 +151,13 @@ func (o *operatorChannel) publishConfirmed(
 	}
 }
 
+// newDeadLetter returns a message of the dead-letter queue with its job and its headers.
 func newDeadLetter(d *amqp.Delivery) DeadLetter {
 	dead := DeadLetter{Body: d.Body}
 	dead.Job, dead.Invalid = backfill.Decode(d.Body)
 	dead.Reason, _ = d.Headers[HeaderError].(string)
 	for _, entry := range parseHistory(d.Headers) {
-		dead.History = append(dead.History, entry.(string)) //nolint:forcetypeassert // historyOf has made it
+		dead.History = append(dead.History, entry.(string)) //nolint:forcetypeassert // parseHistory returns texts only
 	}
 	if dead.Reason == "" && len(d.Headers) > 0 {
 		if first, ok := d.Headers["x-first-death-reason"].(string); ok {

@@ -12,22 +12,48 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 )
 
 const (
-	// maxUnconfirmed is how many messages are published before their confirms are awaited.
+	// maxUnconfirmed is the number of messages that are published before their confirms are awaited.
 	maxUnconfirmed = 128
 	// confirmTimeout bounds the wait for those confirms.
 	confirmTimeout = 15 * time.Second
-	// refusedChannelLife is how long a channel is used after a queue refused jobs on it. An old channel does not apply
-	// a changed policy, and a new one may exceed the queue's limit until it applies it.
-	refusedChannelLife = 20 * time.Second
 )
+
+// Publish implements backfill.Queue.
+func (q *Queue) Publish(ctx context.Context, jobs []backfill.Job) (int, error) {
+	messages := make([]outgoing, len(jobs))
+	for i := range jobs {
+		messages[i] = q.toJobQueue(OrgQueue(q.settings.Queue, jobs[i].Org), newMessage(&jobs[i]))
+	}
+	return q.publisher.publish(ctx, messages)
+}
+
+// toJobQueue addresses a message to a queue through the exchange.
+func (q *Queue) toJobQueue(queue string, m amqp.Publishing) outgoing {
+	return outgoing{queue: queue, exchange: q.settings.Exchange, key: queue, message: m}
+}
+
+// toRetryQueue addresses a message to the retry queue of a delay, from which the broker moves it to queue.
+func (q *Queue) toRetryQueue(delay time.Duration, queue string, m amqp.Publishing) outgoing {
+	name := retryQueue(q.settings.Queue, delay)
+	return outgoing{queue: name, exchange: name, key: queue, message: m}
+}
+
+// outgoing is a message with its address. queue is the name for errors; it may be behind a further exchange.
+type outgoing struct {
+	queue         string
+	exchange, key string
+	message       amqp.Publishing
+}
 
 // publisher publishes with confirms, on a connection without consumers: a broker with a memory or disk alarm blocks
 // connections that publish, and consumers have to go on.
 type publisher struct {
-	queue    *Queue
+	settings *Settings
 	conns    *managedConn
 	refusals refusals
 
@@ -42,17 +68,9 @@ type publisher struct {
 	hasConfirmed bool      // whether messages were confirmed on the channel
 }
 
-// outgoing is a message with its address. queue is the name for errors; it may be behind a further exchange.
-type outgoing struct {
-	queue         string
-	exchange, key string
-	message       amqp.Publishing
-}
-
-func newPublisher(q *Queue) *publisher {
-	p := &publisher{queue: q, refusals: newRefusals(&q.settings)}
-	p.conns = newManagedConn(q, "publisher", func(err error) { q.setConnError(0, err) }, q.prepareConn)
-	return p
+// newPublisher returns a publisher on a connection, which its caller runs.
+func newPublisher(settings *Settings, conns *managedConn) *publisher {
+	return &publisher{settings: settings, conns: conns, refusals: newRefusals(settings)}
 }
 
 // openChannel returns the channel, or opens a new one on the present connection. p.mu is held.
@@ -71,7 +89,7 @@ func (p *publisher) openChannel() (*amqp.Channel, error) {
 	if err := ch.Confirm(false); err != nil {
 		return nil, unavailable(err)
 	}
-	p.openedAt, p.hasConfirmed = p.queue.settings.Now(), false
+	p.openedAt, p.hasConfirmed = p.settings.Now(), false
 	p.conn, p.channel, p.closeReason = conn, ch, watchChannel(ch)
 	p.returned = ch.NotifyReturn(make(chan amqp.Return, maxUnconfirmed))
 	return ch, nil
@@ -85,6 +103,7 @@ func (p *publisher) publish(ctx context.Context, messages []outgoing) (confirmed
 	return confirmed, err
 }
 
+// publishLocked publishes without reporting refusals. It holds p.mu.
 func (p *publisher) publishLocked(ctx context.Context, messages []outgoing) (confirmed int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +149,7 @@ func (p *publisher) publishChunk(ctx context.Context, messages []outgoing) (conf
 		return 0, err
 	}
 	if confirmed < len(messages) {
-		if p.queue.settings.Now().Sub(p.openedAt) >= refusedChannelLife {
+		if p.settings.Now().Sub(p.openedAt) >= refusedChannelLife {
 			_ = ch.Close()
 		}
 		return confirmed, &RefusedError{Queue: messages[confirmed].queue}

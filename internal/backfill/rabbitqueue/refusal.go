@@ -13,6 +13,10 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
+// refusedChannelLife is the time for which a channel is used after a queue refused jobs on it. An old channel does not
+// apply a changed policy, and a new one may exceed the queue's limit until it applies it.
+const refusedChannelLife = 20 * time.Second
+
 // RefusedError is the error of a job that the broker refused for a queue. It is an ErrUnavailable, too.
 type RefusedError struct{ Queue string }
 
@@ -40,6 +44,7 @@ type refusalChange struct {
 	err   error
 }
 
+// newRefusals returns an empty set.
 func newRefusals(settings *Settings) refusals {
 	return refusals{settings: settings, lastAt: make(map[string]time.Time)}
 }

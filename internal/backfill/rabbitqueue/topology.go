@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// deliveryLimit is how often the broker delivers a job that is never acknowledged before it dead-letters the job,
+	// deliveryLimit is the number of deliveries without an acknowledgement after which the broker dead-letters a job,
 	// such as one that kills its worker each time
 	// (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 	deliveryLimit = 20
@@ -92,6 +92,10 @@ func retryQueue(jobs string, delay time.Duration) string {
 	return RetryQueues(jobs) + ".in." + formatDelay(delay)
 }
 
+// RetryQueues returns the common prefix of the retry queues' names: gh.backfill.retry beside gh.backfill.jobs.
+func RetryQueues(jobs string) string { return baseName(jobs) + ".retry" }
+
+// baseName returns the name of the queue without its last part jobs.
 func baseName(jobs string) string { return strings.TrimSuffix(jobs, ".jobs") }
 
 // formatDelay formats a delay in the largest unit that divides it, such as 90s or 5m.

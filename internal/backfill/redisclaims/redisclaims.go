@@ -26,7 +26,7 @@ import (
 type Settings struct {
 	// Prefix is the first part of the names of all keys.
 	Prefix string
-	// TTL is how long an organization's claims outlive the last refresh of any of them.
+	// TTL is the time for which an organization's claims outlive the last refresh of any of them.
 	TTL time.Duration
 	// OnCorrupt is called for each stored value that Put cannot have written; List deletes it.
 	OnCorrupt func(key string, err error)
@@ -45,6 +45,7 @@ func New(client redis.UniversalClient, settings Settings) *Claims {
 	return &Claims{client: client, settings: settings}
 }
 
+// claimsKey returns the key of an organization's claims.
 func (c *Claims) claimsKey(org string) string {
 	return rediskeys.Prefix(c.settings.Prefix).Org(org, "claims")
 }

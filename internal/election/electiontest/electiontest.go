@@ -46,7 +46,7 @@ func Run(t *testing.T, newHarness func(tb testing.TB) Harness) {
 	for name, test := range map[string]func(t *testing.T, h Harness){
 		"one leader at a time":         testOneLeaderAtATime,
 		"context is cancelled":         testContextCancelled,
-		"hand over":                    testHandOver,
+		"lease is handed over":         testHandOver,
 		"names are independent":        testNamesAreIndependent,
 		"work that returns":            testWorkReturns,
 		"repeated campaigns":           testRepeatedCampaigns,
@@ -68,6 +68,7 @@ type campaign struct {
 	terms  chan term
 }
 
+// term is a term that a test observes.
 type term struct {
 	ctx    context.Context
 	fence  uint64
@@ -107,17 +108,19 @@ func (c *campaign) join(t *testing.T) error {
 	return err
 }
 
+// receive returns the next value of a channel, and fails the test when there is none within waitTimeout.
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-from:
 		return v
 	case <-time.After(waitTimeout):
-		require.Fail(t, "nothing happened", "within %s", waitTimeout)
+		require.Fail(t, "no event", "within %s", waitTimeout)
 		panic("unreachable")
 	}
 }
 
+// testOneLeaderAtATime: while one replica leads, another one does not.
 func testOneLeaderAtATime(t *testing.T, h Harness) {
 	t.Helper()
 	first := startCampaign(t, h.NewElector(t), "one")
@@ -125,36 +128,37 @@ func testOneLeaderAtATime(t *testing.T, h Harness) {
 	second := startCampaign(t, h.NewElector(t), "one")
 	select {
 	case <-second.terms:
-		require.Fail(t, "two lead")
+		require.Fail(t, "two replicas lead")
 	case <-time.After(2 * Timing.LeaseDuration): // the first one renews meanwhile
 	}
 	require.NoError(t, term.ctx.Err())
 }
 
+// testContextCancelled: Lead returns after its context has ended and the work has returned.
 func testContextCancelled(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var finished atomic.Bool
-	began, wait := make(chan struct{}), make(chan struct{})
+	started, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	elector := h.NewElector(t)
 	go func() {
 		done <- elector.Lead(ctx, "one", func(ctx context.Context, _ uint64) error {
-			close(began)
+			close(started)
 			<-ctx.Done()
-			<-wait
+			<-release
 			finished.Store(true)
 			return nil
 		})
 	}()
-	receive(t, began)
+	receive(t, started)
 	cancel()
 	select {
 	case err := <-done:
 		require.Fail(t, "Lead did not wait for the work", "%v", err)
 	case <-time.After(100 * time.Millisecond):
 	}
-	close(wait)
+	close(release)
 	require.ErrorIs(t, receive(t, done), context.Canceled)
 	require.True(t, finished.Load())
 }
@@ -175,6 +179,7 @@ func testHandOver(t *testing.T, h Harness) {
 	t.Logf("handed over in %s", time.Since(began))
 }
 
+// testNamesAreIndependent: one elector leads under two names, and ends one of them alone.
 func testNamesAreIndependent(t *testing.T, h Harness) {
 	t.Helper()
 	elector := h.NewElector(t)
@@ -187,6 +192,7 @@ func testNamesAreIndependent(t *testing.T, h Harness) {
 	require.NoError(t, a.ctx.Err())
 }
 
+// testWorkReturns: a term ends when the work returns, and the replica leads again with a higher fence.
 func testWorkReturns(t *testing.T, h Harness) {
 	t.Helper()
 	one := startCampaign(t, h.NewElector(t), "one")
@@ -215,17 +221,19 @@ func testRepeatedCampaigns(t *testing.T, h Harness) {
 	}
 }
 
+// testCancelledBeforeStart: with a context that has ended, Lead returns without calling work.
 func testCancelledBeforeStart(t *testing.T, h Harness) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := h.NewElector(t).Lead(ctx, "one", func(context.Context, uint64) error {
-		t.Error("worked with a context that has ended")
+		t.Error("work was called with a context that has ended")
 		return nil
 	})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// testCauseIsReturned: Lead returns the cause of its context.
 func testCauseIsReturned(t *testing.T, h Harness) {
 	t.Helper()
 	reason := errors.New("enough")

@@ -11,7 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/notify"
 )
 
-// apiState reports whether the API server responds, on changes of the state or of its reason only.
+// apiState reports whether the API server responds, to onChange, on changes of the state or of its reason only. It is
+// safe for concurrent use.
 type apiState struct {
 	onChange func(error)
 
@@ -21,26 +22,27 @@ type apiState struct {
 	changes    notify.Queue[error]
 }
 
-// observe takes the result of a request. A conflict is a response, too: another replica was faster.
-func (h *apiState) observe(err error) {
+// observe records the result of a request and calls onChange if it is a change. A conflict is a response, too: another
+// replica was faster.
+func (s *apiState) observe(err error) {
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		err = nil
 	}
-	h.record(err)
-	h.changes.Deliver(h.onChange)
+	s.record(err)
+	s.changes.Deliver(s.onChange)
 }
 
 // record adds a state that differs from the last one to the changes.
-func (h *apiState) record(err error) {
+func (s *apiState) record(err error) {
 	reason := ""
 	if err != nil {
 		reason = err.Error()
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.isReported && h.lastError == reason {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isReported && s.lastError == reason {
 		return
 	}
-	h.isReported, h.lastError = true, reason
-	h.changes.Add(err)
+	s.isReported, s.lastError = true, reason
+	s.changes.Add(err)
 }

@@ -33,6 +33,7 @@ const (
 	tick        = 20 * time.Millisecond
 )
 
+// receive returns the next value of a channel, and fails the test when there is none for long.
 func receive[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
 	select {
@@ -44,29 +45,29 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-// replica is a set of quick settings in the namespace of the test.
-func replica(name string) kubelease.Settings {
-	settings := quick(name)
+// namespaceSettings returns quick settings in the namespace of the test.
+func namespaceSettings(name string) kubelease.Settings {
+	settings := quickSettings(name)
 	settings.Namespace = namespace
 	return settings
 }
 
-// steady is a replica whose lease outlives what a busy machine does to it.
-func steady(name string) kubelease.Settings {
-	settings := replica(name)
+// steadySettings returns settings of a replica whose lease does not expire on a busy machine.
+func steadySettings(name string) kubelease.Settings {
+	settings := namespaceSettings(name)
 	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 10*time.Second, 8*time.Second,
 		400*time.Millisecond
 	return settings
 }
 
-// TestCluster elects on a healthy API server.
+// TestCluster runs elections on a healthy API server.
 func TestCluster(t *testing.T) {
 	c := newCluster(t)
 	t.Run("conformance", func(t *testing.T) {
 		electiontest.Run(t, func(testing.TB) electiontest.Harness {
 			name := fmt.Sprintf("conformance-%d", replicas.Add(1))
 			return electiontest.Harness{NewElector: func(testing.TB) electiontest.Elector {
-				return kubelease.New(c.admin, replica(name))
+				return kubelease.New(c.admin, namespaceSettings(name))
 			}}
 		})
 	})
@@ -85,19 +86,20 @@ func TestCluster(t *testing.T) {
 	}
 }
 
+// testLifeCycle: a lease is acquired, renewed and released.
 func testLifeCycle(t *testing.T, c *cluster) {
 	t.Helper()
-	settings, terms := replica("life-cycle"), make(chan term, 1)
-	stop := leads(t, kubelease.New(c.admin, settings), terms, 1)
+	settings, terms := namespaceSettings("life-cycle"), make(chan term, 1)
+	stop := startReplica(t, kubelease.New(c.admin, settings), terms, 1)
 	receive(t, terms)
-	held := c.lease(settings.LeaseName)
+	held := c.getLease(settings.LeaseName)
 	require.Regexp(t, "^"+settings.Identity+"_[0-9]+$", held.holder)
 	require.EqualValues(t, settings.LeaseDuration/time.Second, held.seconds)
 	require.Eventually(t, func() bool {
-		return c.lease(settings.LeaseName).renewed.Sub(held.renewed) > settings.LeaseDuration
+		return c.getLease(settings.LeaseName).renewed.Sub(held.renewed) > settings.LeaseDuration
 	}, waitTimeout, tick, "not renewed")
 	require.ErrorIs(t, stop(), context.Canceled)
-	require.Empty(t, c.lease(settings.LeaseName).holder)
+	require.Empty(t, c.getLease(settings.LeaseName).holder)
 }
 
 // testHandOver: a replica that stops hands the lease over within a second.
@@ -105,14 +107,14 @@ func testHandOver(t *testing.T, c *cluster) {
 	t.Helper()
 	const name = "hand-over"
 	terms := make(chan term, 1)
-	stop := leads(t, kubelease.New(c.admin, replica(name)), terms, 1)
+	stop := startReplica(t, kubelease.New(c.admin, namespaceSettings(name)), terms, 1)
 	last := receive(t, terms)
 	for n := range 4 {
-		stopNext := leads(t, kubelease.New(c.admin, replica(name)), terms, n)
-		renewed := c.lease(name).renewed
+		stopNext := startReplica(t, kubelease.New(c.admin, namespaceSettings(name)), terms, n)
+		renewed := c.getLease(name).renewed
 		require.Eventually(
 			t,
-			func() bool { return c.lease(name).renewed.Sub(renewed) > 2*time.Second },
+			func() bool { return c.getLease(name).renewed.Sub(renewed) > 2*time.Second },
 			waitTimeout,
 			tick,
 		)
@@ -130,16 +132,17 @@ func testHandOver(t *testing.T, c *cluster) {
 func (next term) follows(t *testing.T, last term) {
 	t.Helper()
 	require.False(t, next.began.Before(receive(t, last.ended)), "two led")
-	require.Greater(t, next.readFence, last.readFence)
+	require.Greater(t, next.fence, last.fence)
 }
 
+// testDeadHolder: the lease of a replica that does not renew it is acquired after its expiry.
 func testDeadHolder(t *testing.T, c *cluster) {
 	t.Helper()
-	settings, terms := replica("dead-holder"), make(chan term, 2)
+	settings, terms := namespaceSettings("dead-holder"), make(chan term, 2)
 	line := c.proxy(t)
-	leads(t, kubelease.New(line.client, settings), terms, 1)
+	startReplica(t, kubelease.New(line.client, settings), terms, 1)
 	first := receive(t, terms)
-	leads(t, kubelease.New(c.admin, replica("dead-holder")), terms, 2)
+	startReplica(t, kubelease.New(c.admin, namespaceSettings("dead-holder")), terms, 2)
 	died := time.Now()
 	line.setDisturbance(func(w http.ResponseWriter, _ *http.Request) bool { panic(http.ErrAbortHandler) })
 	second := receive(t, terms)
@@ -149,29 +152,30 @@ func testDeadHolder(t *testing.T, c *cluster) {
 	require.Less(t, second.began.Sub(died), settings.LeaseDuration+2*time.Second)
 }
 
+// testTenTerms: fences grow over ten terms.
 func testTenTerms(t *testing.T, c *cluster) {
 	t.Helper()
-	elector := kubelease.New(c.admin, replica("ten-terms"))
+	elector := kubelease.New(c.admin, namespaceSettings("ten-terms"))
 	var last uint64
 	for range 10 {
 		terms := make(chan term, 1)
-		stop := leads(t, elector, terms, 1)
-		fence := receive(t, terms).readFence
+		stop := startReplica(t, elector, terms, 1)
+		fence := receive(t, terms).fence
 		require.Greater(t, fence, last)
 		last = fence
 		require.ErrorIs(t, stop(), context.Canceled)
 	}
 }
 
-// testDeletedLease deletes the Lease between terms.
+// testDeletedLease: fences grow when the Lease is deleted between terms.
 func testDeletedLease(t *testing.T, c *cluster) {
 	t.Helper()
 	const name = "deleted"
 	var last uint64
 	for n := range 6 {
 		terms := make(chan term, 1)
-		stop := leads(t, kubelease.New(c.admin, replica(name)), terms, 1)
-		fence := receive(t, terms).readFence
+		stop := startReplica(t, kubelease.New(c.admin, namespaceSettings(name)), terms, 1)
+		fence := receive(t, terms).fence
 		require.Greater(t, fence, last)
 		last = fence
 		require.ErrorIs(t, stop(), context.Canceled)
@@ -181,22 +185,22 @@ func testDeletedLease(t *testing.T, c *cluster) {
 	}
 }
 
-// testDeletedWhileHeld: either replica may get the new Lease; fences grow and there are never two leaders for longer
-// than it takes to notice.
+// testDeletedWhileHeld: when the Lease is deleted while it is held, either replica may acquire the new one; fences
+// grow, and there are never two leaders for longer than the first one takes to detect it.
 func testDeletedWhileHeld(t *testing.T, c *cluster) {
 	t.Helper()
 	const name = "deleted-while-held"
 	terms := make(chan term, 100)
 	stops := map[int]func() error{}
 	for n := range 2 {
-		stops[n] = leads(t, kubelease.New(c.admin, replica(name)), terms, n)
+		stops[n] = startReplica(t, kubelease.New(c.admin, namespaceSettings(name)), terms, n)
 	}
 	last := receive(t, terms)
 	for range 4 {
 		c.deleteLease(name)
 		select {
 		case next := <-terms: // the other one was faster
-			require.Greater(t, next.readFence, last.readFence)
+			require.Greater(t, next.fence, last.fence)
 			receive(t, last.ended)
 			last = next
 		case <-time.After(2 * electiontest.Timing.RetryPeriod): // the leader made it again, or makes it
@@ -204,18 +208,18 @@ func testDeletedWhileHeld(t *testing.T, c *cluster) {
 	}
 	for len(terms) > 0 {
 		next := receive(t, terms)
-		require.Greater(t, next.readFence, last.readFence)
+		require.Greater(t, next.fence, last.fence)
 		last = next
 	}
 	require.ErrorIs(t, stops[last.replica](), context.Canceled)
-	require.Greater(t, receive(t, terms).readFence, last.readFence)
+	require.Greater(t, receive(t, terms).fence, last.fence)
 }
 
-// testManyNames: an elector for many organizations holds all leases, unhindered by limits of the client.
+// testManyNames: an elector for many organizations holds all leases, without a limit of the client on its requests.
 func testManyNames(t *testing.T, c *cluster) {
 	t.Helper()
 	const names = 50
-	settings := steady("many")
+	settings := steadySettings("many")
 	elector := kubelease.New(c.admin, settings)
 	ctx, cancel := context.WithCancel(t.Context())
 	var group errgroup.Group
@@ -230,10 +234,10 @@ func testManyNames(t *testing.T, c *cluster) {
 		})
 	}
 	require.Eventually(t, func() bool { return terms.Load() >= names }, waitTimeout, tick)
-	renewed := c.lease("many-org-0").renewed
+	renewed := c.getLease("many-org-0").renewed
 	require.Eventually(
 		t,
-		func() bool { return c.lease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration },
+		func() bool { return c.getLease("many-org-0").renewed.Sub(renewed) > settings.LeaseDuration },
 		waitTimeout,
 		tick,
 	)
@@ -270,18 +274,18 @@ func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 		}
 	}))
 	t.Cleanup(server.Close)
-	authority := c.file(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
+	authority := c.writeFile(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	l.client = c.connect(server.URL, authority, adminToken)
 	return l
 }
 
-// setDisturbance lets disturb answer the requests for which it returns true.
+// setDisturbance makes disturb handle the requests for which it returns true.
 func (l *disturbedProxy) setDisturbance(disturb func(http.ResponseWriter, *http.Request) bool) {
 	l.disturbance.Store(&disturb)
 }
 
-// respondStatus answers requests with an error of the API server.
+// respondStatus responds to requests with an error of the API server.
 func respondStatus(code int) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
@@ -296,14 +300,14 @@ func respondStatus(code int) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
-// neverRespond answers no request.
+// neverRespond holds a request until its client goes away.
 func neverRespond(_ http.ResponseWriter, r *http.Request) bool {
 	_, _ = io.Copy(io.Discard, r.Body) // a server sees the end of a request only when it has read it
 	<-r.Context().Done()
 	return true
 }
 
-// respondSlowly makes requests take longer, within what is allowed.
+// respondSlowly delays requests by less than their time-out.
 func respondSlowly(_ http.ResponseWriter, r *http.Request) bool {
 	select {
 	case <-r.Context().Done():
@@ -312,7 +316,7 @@ func respondSlowly(_ http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// everyNth disturbs one request of n.
+// everyNth applies a disturbance to one request of n.
 func everyNth(
 	n int64,
 	disturb func(http.ResponseWriter, *http.Request) bool,
@@ -321,7 +325,7 @@ func everyNth(
 	return func(w http.ResponseWriter, r *http.Request) bool { return count.Add(1)%n == 0 && disturb(w, r) }
 }
 
-// TestDisturbances elects while the API server fails, was killed, or hangs with its etcd.
+// TestDisturbances runs elections while the API server fails, was killed, or hangs with its etcd.
 func TestDisturbances(t *testing.T) {
 	c := newCluster(t)
 	t.Run("bearable", func(t *testing.T) {
@@ -332,7 +336,7 @@ func TestDisturbances(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				testBearable(t, c, disturb)
+				testTermSurvives(t, c, disturb)
 			})
 		}
 	})
@@ -371,17 +375,17 @@ func TestDisturbances(t *testing.T) {
 	}
 }
 
-// testBearable: a term outlives what is no outage.
-func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *http.Request) bool) {
+// testTermSurvives: a term continues through a disturbance that is shorter than its deadline.
+func testTermSurvives(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *http.Request) bool) {
 	t.Helper()
-	settings, terms := steady(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
+	settings, terms := steadySettings(fmt.Sprintf("bearable-%d", replicas.Add(1))), make(chan term, 1)
 	l := c.proxy(t)
-	leads(t, kubelease.New(l.client, settings), terms, 1)
+	startReplica(t, kubelease.New(l.client, settings), terms, 1)
 	first := receive(t, terms)
 	l.setDisturbance(disturb)
-	renewed := c.lease(settings.LeaseName).renewed
+	renewed := c.getLease(settings.LeaseName).renewed
 	require.Eventually(t, func() bool {
-		return c.lease(settings.LeaseName).renewed.Sub(renewed) > 2*settings.LeaseDuration
+		return c.getLease(settings.LeaseName).renewed.Sub(renewed) > 2*settings.LeaseDuration
 	}, waitTimeout, tick)
 	require.NoError(t, first.ctx.Err())
 }
@@ -389,14 +393,14 @@ func testBearable(t *testing.T, c *cluster, disturb func(http.ResponseWriter, *h
 // testOutage: the leader stops within its deadline, no replica leads during the outage, and one does after it.
 func testOutage(t *testing.T, one, two kubernetes.Interface, length time.Duration, begin func() (end func())) {
 	t.Helper()
-	settings, terms := replica(fmt.Sprintf("outage-%d", replicas.Add(1))), make(chan term, 2)
+	settings, terms := namespaceSettings(fmt.Sprintf("outage-%d", replicas.Add(1))), make(chan term, 2)
 	other := settings
-	other.Identity = quick("").Identity
-	state := &states{}
+	other.Identity = quickSettings("").Identity
+	state := &stateRecorder{}
 	settings.OnState = state.observe
-	leads(t, kubelease.New(one, settings), terms, 1)
+	startReplica(t, kubelease.New(one, settings), terms, 1)
 	first := receive(t, terms)
-	leads(t, kubelease.New(two, other), terms, 2)
+	startReplica(t, kubelease.New(two, other), terms, 2)
 
 	began := time.Now()
 	end := begin()
@@ -410,7 +414,7 @@ func testOutage(t *testing.T, one, two kubernetes.Interface, length time.Duratio
 	ended := time.Now()
 	next := receive(t, terms)
 	t.Logf("led again after %s", next.began.Sub(ended))
-	require.Greater(t, next.readFence, first.readFence)
+	require.Greater(t, next.fence, first.fence)
 	states := state.all()
 	require.NoError(t, states[0])
 }

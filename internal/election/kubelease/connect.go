@@ -46,6 +46,7 @@ func Connect(c Connection) (client kubernetes.Interface, namespace string, err e
 	return client, namespace, nil
 }
 
+// restConfig returns the client's configuration: account, time-out, no client-side limit.
 func (c Connection) restConfig() (*rest.Config, error) {
 	config, err := c.loadConfig()
 	if err != nil {
@@ -62,6 +63,7 @@ func (c Connection) restConfig() (*rest.Config, error) {
 	return config, nil
 }
 
+// loadConfig loads the kubeconfig, or the service account of the pod.
 func (c Connection) loadConfig() (*rest.Config, error) {
 	if c.Kubeconfig == "" {
 		config, err := rest.InClusterConfig()
@@ -77,12 +79,14 @@ func (c Connection) loadConfig() (*rest.Config, error) {
 	return config, nil
 }
 
+// kubeconfigLoader returns the loader of the kubeconfig's current context.
 func (c Connection) kubeconfigLoader() clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
 		&clientcmd.ClientConfigLoadingRules{ExplicitPath: c.Kubeconfig}, nil,
 	)
 }
 
+// resolveNamespace returns the configured namespace, or that of the kubeconfig or the pod.
 func (c Connection) resolveNamespace() (string, error) {
 	if c.Namespace != "" {
 		return c.Namespace, nil

@@ -68,7 +68,7 @@ func TestConnectNamespace(t *testing.T) {
 	require.Equal(t, "other", namespace)
 }
 
-// TestRequestTimeout asks a server that never answers.
+// TestRequestTimeout: a request to a server that never responds times out.
 func TestRequestTimeout(t *testing.T) {
 	released := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))

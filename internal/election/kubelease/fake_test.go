@@ -17,9 +17,9 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 )
 
-// leases is as much of an API server as an election sees: creation times, and updates that lose when they come too
-// late. client-go's own fake knows neither.
-type leases struct {
+// fakeLeases is the part of an API server that an election uses: it sets creation times, and refuses updates of an old
+// version. client-go's own fake does neither.
+type fakeLeases struct {
 	fake.Clientset
 
 	mu       sync.Mutex
@@ -29,15 +29,16 @@ type leases struct {
 	failure func(clienttesting.Action) error
 }
 
-func newLeases() *leases {
-	l := &leases{objects: map[string]*coordination.Lease{}}
+func newFakeLeases() *fakeLeases {
+	l := &fakeLeases{objects: map[string]*coordination.Lease{}}
 	l.AddReactor("*", "leases", l.react)
 	return l
 }
 
 var resource = coordination.Resource("leases")
 
-func (l *leases) react(action clienttesting.Action) (handled bool, result runtime.Object, err error) {
+// react handles the requests of client-go's fake client.
+func (l *fakeLeases) react(action clienttesting.Action) (handled bool, result runtime.Object, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failure != nil {
@@ -59,14 +60,16 @@ func (l *leases) react(action clienttesting.Action) (handled bool, result runtim
 	return true, lease.DeepCopy(), err
 }
 
-func (l *leases) get(name string) (*coordination.Lease, error) {
+// get returns a Lease, or a NotFound error.
+func (l *fakeLeases) get(name string) (*coordination.Lease, error) {
 	if lease := l.objects[name]; lease != nil {
 		return lease, nil
 	}
 	return nil, apierrors.NewNotFound(resource, name)
 }
 
-func (l *leases) create(lease *coordination.Lease) (*coordination.Lease, error) {
+// create stores a new Lease with its creation time.
+func (l *fakeLeases) create(lease *coordination.Lease) (*coordination.Lease, error) {
 	if l.objects[lease.Name] != nil {
 		return nil, apierrors.NewAlreadyExists(resource, lease.Name)
 	}
@@ -74,7 +77,8 @@ func (l *leases) create(lease *coordination.Lease) (*coordination.Lease, error) 
 	return l.store(lease), nil
 }
 
-func (l *leases) update(lease *coordination.Lease) (*coordination.Lease, error) {
+// update stores a Lease, or returns a Conflict error when it is not of the newest version.
+func (l *fakeLeases) update(lease *coordination.Lease) (*coordination.Lease, error) {
 	old, err := l.get(lease.Name)
 	if err != nil {
 		return nil, err
@@ -85,7 +89,8 @@ func (l *leases) update(lease *coordination.Lease) (*coordination.Lease, error) 
 	return l.store(lease), nil
 }
 
-func (l *leases) store(lease *coordination.Lease) *coordination.Lease {
+// store stores a Lease under a new version.
+func (l *fakeLeases) store(lease *coordination.Lease) *coordination.Lease {
 	l.revision++
 	lease.ResourceVersion = strconv.Itoa(l.revision)
 	l.objects[lease.Name] = lease
@@ -93,14 +98,14 @@ func (l *leases) store(lease *coordination.Lease) *coordination.Lease {
 }
 
 // remove deletes a Lease, as an operator may.
-func (l *leases) remove(name string) {
+func (l *fakeLeases) remove(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.objects, name)
 }
 
 // setHolder makes another identity the holder of the Lease.
-func (l *leases) setHolder(identity string) {
+func (l *fakeLeases) setHolder(identity string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	lease := l.objects[leaseName].DeepCopy()
@@ -113,13 +118,14 @@ func leaseHolder(lease runtime.Object) string {
 	return *lease.(*coordination.Lease).Spec.HolderIdentity
 }
 
-// setFailure lets the server answer by itself, or with an error.
-func (l *leases) setFailure(refuse func(clienttesting.Action) error) {
+// setFailure makes the server refuse the requests for which refuse returns an error; nil ends that.
+func (l *fakeLeases) setFailure(refuse func(clienttesting.Action) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failure = refuse
 }
 
+// always returns a function that refuses every request with an error.
 func always(err error) func(clienttesting.Action) error {
 	return func(clienttesting.Action) error { return err }
 }

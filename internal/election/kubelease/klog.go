@@ -27,6 +27,7 @@ func routeKlog(logger *slog.Logger) { klogTarget.Store(logger) }
 // needs. Before the first elector they go to the process's default logger.
 type klogHandler struct{ attrs []slog.Attr }
 
+// currentHandler returns the handler of klogTarget and true, or that of the process's default logger and false.
 func (h klogHandler) currentHandler() (handler slog.Handler, routed bool) {
 	if logger := klogTarget.Load(); logger != nil {
 		return logger.Handler(), true
@@ -34,6 +35,7 @@ func (h klogHandler) currentHandler() (handler slog.Handler, routed bool) {
 	return slog.Default().Handler(), false
 }
 
+// effectiveLevel returns the level of a line: at most debug where the line goes to klogTarget.
 func (h klogHandler) effectiveLevel(level slog.Level, routed bool) slog.Level {
 	if routed {
 		return min(level, slog.LevelDebug)

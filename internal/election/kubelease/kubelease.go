@@ -77,6 +77,7 @@ func New(client kubernetes.Interface, settings Settings) *Elector {
 	return &Elector{client: client, settings: settings}
 }
 
+// ceilToSeconds rounds a duration up to seconds.
 func ceilToSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
@@ -96,7 +97,7 @@ func (e *Elector) Lead(ctx context.Context, name string, work func(ctx context.C
 	return context.Cause(ctx)
 }
 
-// campaign waits for the lease and serves one term. Its error is one of the settings.
+// campaign waits for the lease and serves one term. Its error is that of settings that client-go refuses.
 func (e *Elector) campaign(
 	ctx context.Context, name string, api *apiState, work func(context.Context, uint64) error,
 ) error {

@@ -37,8 +37,8 @@ const leaseName = "githubexporter"
 
 var replicas atomic.Int64
 
-// quick are the timings of the conformance suite for a replica of its own.
-func quick(name string) kubelease.Settings {
+// quickSettings returns the timing of the conformance suite for a replica of its own.
+func quickSettings(name string) kubelease.Settings {
 	return kubelease.Settings{
 		Namespace: "default", LeaseName: name, Identity: fmt.Sprintf("replica-%d", replicas.Add(1)),
 		LeaseDuration: electiontest.Timing.LeaseDuration,
@@ -47,39 +47,39 @@ func quick(name string) kubelease.Settings {
 	}
 }
 
-// usual are the default timings.
-func usual() kubelease.Settings {
-	settings := quick(leaseName)
+// defaultSettings returns the default timing.
+func defaultSettings() kubelease.Settings {
+	settings := quickSettings(leaseName)
 	settings.LeaseDuration, settings.RenewDeadline, settings.RetryPeriod = 15*time.Second, 10*time.Second, 2*time.Second
 	return settings
 }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	electiontest.Run(t, conformance(newLeases()))
+	electiontest.Run(t, newConformanceHarness(newFakeLeases()))
 }
 
-// conformance makes systems of replicas, each with a Lease of its own.
-func conformance(client kubernetes.Interface) func(testing.TB) electiontest.Harness {
+// newConformanceHarness returns a function that makes systems of replicas, each with a Lease of its own.
+func newConformanceHarness(client kubernetes.Interface) func(testing.TB) electiontest.Harness {
 	return func(testing.TB) electiontest.Harness {
 		name := fmt.Sprintf("conformance-%d", replicas.Add(1))
 		return electiontest.Harness{NewElector: func(testing.TB) electiontest.Elector {
-			return kubelease.New(client, quick(name))
+			return kubelease.New(client, quickSettings(name))
 		}}
 	}
 }
 
 // term is one term that a test sees.
 type term struct {
-	replica   int
-	readFence uint64
-	began     time.Time
-	ctx       context.Context
-	ended     chan time.Time
+	replica int
+	fence   uint64
+	began   time.Time
+	ctx     context.Context
+	ended   chan time.Time
 }
 
-// leads gives the terms of a replica, until the test or stop ends it.
-func leads(t *testing.T, e *kubelease.Elector, terms chan<- term, replica int) (stop func() error) {
+// startReplica makes a replica campaign and sends its terms to a channel, until the test ends or stop is called.
+func startReplica(t *testing.T, e *kubelease.Elector, terms chan<- term, replica int) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -108,19 +108,20 @@ func leads(t *testing.T, e *kubelease.Elector, terms chan<- term, replica int) (
 	return stop
 }
 
-// states keeps what an elector says of the API server.
-type states struct {
+// stateRecorder records the states of the API server that an elector reports.
+type stateRecorder struct {
 	mu   sync.Mutex
 	seen []error
 }
 
-func (s *states) observe(_ string, err error) {
+func (s *stateRecorder) observe(_ string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, err)
 }
 
-func (s *states) all() []error {
+// all returns the states so far: nil where the API server responds.
+func (s *stateRecorder) all() []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]error(nil), s.seen...)
@@ -128,10 +129,10 @@ func (s *states) all() []error {
 
 func TestLeaderStopsByItsOwnClockAndLeadsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, state, terms := newLeases(), &states{}, make(chan term, 1)
-		settings := usual()
+		api, state, terms := newFakeLeases(), &stateRecorder{}, make(chan term, 1)
+		settings := defaultSettings()
 		settings.OnState = state.observe
-		leads(t, kubelease.New(api, settings), terms, 1)
+		startReplica(t, kubelease.New(api, settings), terms, 1)
 		first := <-terms
 
 		outage := apierrors.NewServiceUnavailable("maintenance")
@@ -144,14 +145,14 @@ func TestLeaderStopsByItsOwnClockAndLeadsAgain(t *testing.T) {
 		<-time.After(time.Minute)
 		require.Empty(t, terms)
 		api.setFailure(nil)
-		require.Greater(t, (<-terms).readFence, first.readFence)
+		require.Greater(t, (<-terms).fence, first.fence)
 		require.Equal(t, []error{nil, outage, nil}, state.all())
 	})
 }
 
 func TestSporadicErrorsEndNoTerm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 1)
+		api, terms := newFakeLeases(), make(chan term, 1)
 		random := rand.New(rand.NewPCG(1, 2))
 		answers := []error{
 			apierrors.NewConflict(
@@ -164,7 +165,7 @@ func TestSporadicErrorsEndNoTerm(t *testing.T) {
 			apierrors.NewInternalError(errors.New("etcdserver: leader changed")),
 			context.DeadlineExceeded,
 		}
-		leads(t, kubelease.New(api, usual()), terms, 1)
+		startReplica(t, kubelease.New(api, defaultSettings()), terms, 1)
 		first := <-terms
 		api.setFailure(func(clienttesting.Action) error {
 			if random.IntN(4) == 0 {
@@ -177,13 +178,13 @@ func TestSporadicErrorsEndNoTerm(t *testing.T) {
 	})
 }
 
-func TestDeadHolder(t *testing.T) {
+func TestLeaseOfADeadHolderExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 2)
-		settings := usual()
-		leads(t, kubelease.New(api, settings), terms, 1)
+		api, terms := newFakeLeases(), make(chan term, 2)
+		settings := defaultSettings()
+		startReplica(t, kubelease.New(api, settings), terms, 1)
 		first := <-terms
-		leads(t, kubelease.New(api, usual()), terms, 2)
+		startReplica(t, kubelease.New(api, defaultSettings()), terms, 2)
 		began := time.Now()
 		api.setFailure(func(action clienttesting.Action) error {
 			if update, ok := action.(clienttesting.UpdateActionImpl); ok &&
@@ -195,15 +196,15 @@ func TestDeadHolder(t *testing.T) {
 		second := <-terms
 		require.Equal(t, 2, second.replica)
 		require.Error(t, first.ctx.Err(), "two lead")
-		require.Greater(t, second.readFence, first.readFence)
+		require.Greater(t, second.fence, first.fence)
 		require.Less(t, time.Since(began), settings.LeaseDuration+5*settings.RetryPeriod)
 	})
 }
 
 func TestSlowWorkKeepsTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 1)
-		settings := usual()
+		api, terms := newFakeLeases(), make(chan term, 1)
+		settings := defaultSettings()
 		ctx, cancel := context.WithCancel(t.Context())
 		began, done := make(chan struct{}), make(chan error, 1)
 		var returned time.Time
@@ -217,7 +218,7 @@ func TestSlowWorkKeepsTheLease(t *testing.T) {
 			})
 		}()
 		<-began
-		leads(t, kubelease.New(api, usual()), terms, 2)
+		startReplica(t, kubelease.New(api, defaultSettings()), terms, 2)
 		cancel()
 		second := <-terms
 		require.ErrorIs(t, <-done, context.Canceled)
@@ -228,18 +229,18 @@ func TestSlowWorkKeepsTheLease(t *testing.T) {
 
 func TestFenceOutlivesTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 1)
+		api, terms := newFakeLeases(), make(chan term, 1)
 		var last uint64
 		for range 5 {
-			stop := leads(t, kubelease.New(api, usual()), terms, 1)
+			stop := startReplica(t, kubelease.New(api, defaultSettings()), terms, 1)
 			for range 2 { // by another one, and again
-				fence := (<-terms).readFence
+				fence := (<-terms).fence
 				require.Greater(t, fence, last)
 				last = fence
 				require.ErrorIs(t, stop(), context.Canceled)
-				stop = leads(t, kubelease.New(api, usual()), terms, 1)
+				stop = startReplica(t, kubelease.New(api, defaultSettings()), terms, 1)
 			}
-			fence := (<-terms).readFence
+			fence := (<-terms).fence
 			require.Greater(t, fence, last)
 			last = fence
 			require.ErrorIs(t, stop(), context.Canceled)
@@ -250,9 +251,9 @@ func TestFenceOutlivesTheLease(t *testing.T) {
 
 func TestTermEndsWhenAnotherReplicaHoldsTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 1)
-		settings := usual()
-		leads(t, kubelease.New(api, settings), terms, 1)
+		api, terms := newFakeLeases(), make(chan term, 1)
+		settings := defaultSettings()
+		startReplica(t, kubelease.New(api, settings), terms, 1)
 		first := <-terms
 		<-time.After(settings.RetryPeriod / 2)
 		api.setHolder("another replica")
@@ -260,14 +261,15 @@ func TestTermEndsWhenAnotherReplicaHoldsTheLease(t *testing.T) {
 		<-first.ctx.Done()
 		require.LessOrEqual(t, time.Since(began), settings.RetryPeriod)
 		require.ErrorIs(t, context.Cause(first.ctx), election.ErrLost)
-		require.Greater(t, (<-terms).readFence, first.readFence)
+		require.Greater(t, (<-terms).fence, first.fence)
 	})
 }
 
-// TestLeaseMadeByHand is what deploy/rbac advises for a role without create.
-func TestLeaseMadeByHand(t *testing.T) {
+// TestLeaseCreatedByAnOperator: an election uses a Lease that an operator has created, as deploy/rbac advises for a
+// role without create.
+func TestLeaseCreatedByAnOperator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 1)
+		api, terms := newFakeLeases(), make(chan term, 1)
 		_, err := api.CoordinationV1().Leases("default").Create(t.Context(),
 			&coordination.Lease{ObjectMeta: meta.ObjectMeta{Name: leaseName}}, meta.CreateOptions{})
 		require.NoError(t, err)
@@ -277,37 +279,37 @@ func TestLeaseMadeByHand(t *testing.T) {
 			}
 			return nil
 		})
-		stop := leads(t, kubelease.New(api, usual()), terms, 1)
+		stop := startReplica(t, kubelease.New(api, defaultSettings()), terms, 1)
 		first := <-terms
 		require.ErrorIs(t, stop(), context.Canceled)
-		leads(t, kubelease.New(api, usual()), terms, 2)
-		require.Greater(t, (<-terms).readFence, first.readFence)
+		startReplica(t, kubelease.New(api, defaultSettings()), terms, 2)
+		require.Greater(t, (<-terms).fence, first.fence)
 	})
 }
 
 func TestInvalidSettings(t *testing.T) {
-	settings := usual()
+	settings := defaultSettings()
 	settings.RenewDeadline = settings.LeaseDuration
-	err := kubelease.New(newLeases(), settings).Lead(t.Context(), "", func(context.Context, uint64) error {
+	err := kubelease.New(newFakeLeases(), settings).Lead(t.Context(), "", func(context.Context, uint64) error {
 		t.Error("led")
 		return nil
 	})
 	require.ErrorContains(t, err, "leaseDuration must be greater than renewDeadline")
 }
 
-func TestPartOfASecondIsRoundedUp(t *testing.T) {
+func TestLeaseDurationIsRoundedUpToSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		api, terms := newLeases(), make(chan term, 1)
-		settings := usual()
+		api, terms := newFakeLeases(), make(chan term, 1)
+		settings := defaultSettings()
 		settings.LeaseDuration = 10*time.Second + time.Millisecond
-		leads(t, kubelease.New(api, settings), terms, 1)
+		startReplica(t, kubelease.New(api, settings), terms, 1)
 		<-terms
 		require.EqualValues(t, 11, *api.objects[leaseName].Spec.LeaseDurationSeconds)
 	})
 }
 
 func TestLeaseName(t *testing.T) {
-	elector := kubelease.New(newLeases(), usual())
+	elector := kubelease.New(newFakeLeases(), defaultSettings())
 	seen := map[string]string{}
 	for name, want := range map[string]string{
 		"":                                     `^githubexporter$`,
@@ -327,37 +329,37 @@ func TestLeaseName(t *testing.T) {
 	}
 }
 
-// TestHolderIsNamed: who waits for a lease learns which process holds it.
-func TestHolderIsNamed(t *testing.T) {
+// TestOnHeldNamesTheHolder: a replica that waits for a lease gets the identity of its holder.
+func TestOnHeldNamesTheHolder(t *testing.T) {
 	t.Parallel()
-	client := newLeases()
+	client := newFakeLeases()
 	name := fmt.Sprintf("held-%d", replicas.Add(1))
 	terms := make(chan term, 1)
-	first := quick(name)
-	leads(t, kubelease.New(client, first), terms, 0)
+	first := quickSettings(name)
+	startReplica(t, kubelease.New(client, first), terms, 0)
 	<-terms
 	holders := make(chan string, 1)
-	second := quick(name)
+	second := quickSettings(name)
 	second.OnHeld = func(_, holder string) {
 		select {
 		case holders <- holder:
 		default:
 		}
 	}
-	leads(t, kubelease.New(client, second), terms, 1)
+	startReplica(t, kubelease.New(client, second), terms, 1)
 	require.Contains(t, <-holders, first.Identity)
 }
 
-// TestLongLeaseNames: whatever the settings and the organization are, the Lease has a name that Kubernetes takes.
+// TestLongLeaseNames: whatever the settings and the organization are, the Lease has a name that Kubernetes allows.
 func TestLongLeaseNames(t *testing.T) {
 	for length := 200; length <= 253; length++ {
-		settings := usual()
+		settings := defaultSettings()
 		settings.LeaseName = strings.Repeat("ab.", length/3) + strings.Repeat("x", length%3+1)
 		settings.LeaseName = settings.LeaseName[:min(len(settings.LeaseName), 253)]
 		if kubelease.CheckLeaseName(settings.LeaseName) != nil {
 			continue
 		}
-		got := kubelease.New(newLeases(), settings).LeaseName("Acme Corp")
+		got := kubelease.New(newFakeLeases(), settings).LeaseName("Acme Corp")
 		require.NoError(t, kubelease.CheckLeaseName(got), settings.LeaseName)
 	}
 	for _, bad := range []string{"", "Acme", "a_b", "-a", "a-", "a..b", "a.-b", strings.Repeat("a", 254)} {
@@ -367,10 +369,10 @@ func TestLongLeaseNames(t *testing.T) {
 
 func TestKlogGoesToTheLogger(t *testing.T) {
 	var text bytes.Buffer
-	settings := usual()
+	settings := defaultSettings()
 	settings.Logger = slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	kubelease.New(newLeases(), settings)
-	t.Cleanup(func() { kubelease.New(newLeases(), usual()) })
+	kubelease.New(newFakeLeases(), settings)
+	t.Cleanup(func() { kubelease.New(newFakeLeases(), defaultSettings()) })
 	klog.Errorf("Failed to update lock: %v", "conflict")
 	require.Contains(t, text.String(), `level=DEBUG msg="Failed to update lock: conflict"`)
 }

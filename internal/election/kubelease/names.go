@@ -42,6 +42,7 @@ func CheckLeaseName(name string) error {
 // maxShownBytes bounds a value in an error.
 const maxShownBytes = 64
 
+// truncate shortens a name to maxShownBytes for an error.
 func truncate(name string) string {
 	if len(name) > maxShownBytes {
 		return name[:maxShownBytes] + "..."
@@ -49,6 +50,7 @@ func truncate(name string) string {
 	return name
 }
 
+// replaceDisallowed returns a hyphen for a character that a name of Kubernetes may not have.
 func replaceDisallowed(r rune) rune {
 	if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
 		return r

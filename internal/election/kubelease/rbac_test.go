@@ -30,9 +30,9 @@ func (c *cluster) apply() {
 	var account core.ServiceAccount
 	var role rbac.Role
 	var binding rbac.RoleBinding
-	manifest(c.t, "serviceaccount.yaml", &account)
-	manifest(c.t, "role.yaml", &role)
-	manifest(c.t, "rolebinding.yaml", &binding)
+	loadManifest(c.t, "serviceaccount.yaml", &account)
+	loadManifest(c.t, "role.yaml", &role)
+	loadManifest(c.t, "rolebinding.yaml", &binding)
 
 	_, err := c.admin.CoreV1().Namespaces().Create(
 		ctx,
@@ -50,15 +50,15 @@ func (c *cluster) apply() {
 
 var strict = meta.CreateOptions{FieldValidation: meta.FieldValidationStrict}
 
-// manifest reads a file of deploy/rbac, in which nothing may be unknown.
-func manifest(t *testing.T, name string, into any) {
+// loadManifest decodes a file of deploy/rbac, in which no field may be unknown.
+func loadManifest(t *testing.T, name string, into any) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "rbac", name))
 	require.NoError(t, err)
 	require.NoError(t, yaml.UnmarshalStrict(text, into))
 }
 
-// accountToken is a token as the pod gets it.
+// accountToken returns a token of the service account, as a pod gets it.
 func (c *cluster) accountToken() string {
 	c.t.Helper()
 	request, err := c.admin.CoreV1().ServiceAccounts(namespace).CreateToken(
@@ -68,21 +68,22 @@ func (c *cluster) accountToken() string {
 	return request.Status.Token
 }
 
+// testRole: with the role of deploy/rbac an account can do what an election needs, and nothing else.
 func testRole(t *testing.T, c *cluster) {
 	t.Helper()
 	ctx := t.Context()
 	client := c.connect(c.url, c.authority(), c.accountToken())
-	state, terms := &states{}, make(chan term, 1)
-	settings := quick(leaseName)
+	state, terms := &stateRecorder{}, make(chan term, 1)
+	settings := quickSettings(leaseName)
 	settings.Namespace, settings.OnState = namespace, state.observe
 
-	stop := leads(t, kubelease.New(client, settings), terms, 1)
+	stop := startReplica(t, kubelease.New(client, settings), terms, 1)
 	first := receive(t, terms)
 	require.ErrorIs(t, stop(), context.Canceled)
-	require.Empty(t, c.lease(leaseName).holder)
-	leads(t, kubelease.New(client, settings), terms, 2)
+	require.Empty(t, c.getLease(leaseName).holder)
+	startReplica(t, kubelease.New(client, settings), terms, 2)
 	second := receive(t, terms)
-	require.Greater(t, second.readFence, first.readFence)
+	require.Greater(t, second.fence, first.fence)
 	require.Equal(t, []error{nil, nil}, state.all())
 
 	leases := client.CoordinationV1().Leases(namespace)
@@ -117,10 +118,10 @@ func testRole(t *testing.T, c *cluster) {
 // testRefusal: without permissions no replica leads, and the state has the reason.
 func testRefusal(t *testing.T, c *cluster) {
 	t.Helper()
-	state, terms := &states{}, make(chan term, 1)
-	settings := quick("not-allowed")
+	state, terms := &stateRecorder{}, make(chan term, 1)
+	settings := quickSettings("not-allowed")
 	settings.Namespace, settings.OnState = namespace, state.observe
-	leads(t, kubelease.New(c.connect(c.url, c.authority(), c.accountToken()), settings), terms, 1)
+	startReplica(t, kubelease.New(c.connect(c.url, c.authority(), c.accountToken()), settings), terms, 1)
 	require.Eventually(t, func() bool { return len(state.all()) > 0 }, waitTimeout, tick)
 	require.True(t, apierrors.IsForbidden(state.all()[0]))
 	require.Empty(t, terms)

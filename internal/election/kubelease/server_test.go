@@ -26,7 +26,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
-// cluster is a real API server on a real etcd.
+// cluster is a real API server with a real etcd.
 type cluster struct {
 	t         *testing.T
 	dir       string
@@ -81,20 +81,23 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
+// signingKey writes a key for the tokens of service accounts and returns its path.
 func (c *cluster) signingKey() string {
 	c.t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(c.t, err)
 	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-	return c.file("signing.key", string(text))
+	return c.writeFile("signing.key", string(text))
 }
 
+// tokens writes the file with the administrator's token and returns its path.
 func (c *cluster) tokens() string {
 	c.t.Helper()
-	return c.file("tokens.csv", adminToken+",admin,1,system:masters\n")
+	return c.writeFile("tokens.csv", adminToken+",admin,1,system:masters\n")
 }
 
-func (c *cluster) file(name, text string) string {
+// writeFile writes a file in the folder of the test and returns its path.
+func (c *cluster) writeFile(name, text string) string {
 	c.t.Helper()
 	path := filepath.Join(c.dir, name)
 	require.NoError(c.t, os.WriteFile(path, []byte(text), 0o600))
@@ -111,7 +114,7 @@ func (c *cluster) awaitReady() {
 	}, waitTimeout, 100*time.Millisecond, "the API server is not ready")
 }
 
-// authority is the file of the API server's certificate, which it makes when it starts first.
+// authority returns the file of the API server's certificate, which the server makes at its first start.
 func (c *cluster) authority() string {
 	c.t.Helper()
 	path := filepath.Join(c.dir, "certificates", "apiserver.crt")
@@ -122,12 +125,12 @@ func (c *cluster) authority() string {
 	return path
 }
 
-// connect makes a client as the extension does. It is patient, for what tests ask themselves; electors bound their
-// requests.
+// connect returns a client as the extension makes it. Its time-out is long, for the requests of the tests themselves;
+// electors bound their requests.
 func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	c.t.Helper()
 	server := fmt.Sprintf("%q, certificate-authority: %q", url, authority)
-	path := c.file(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
+	path := c.writeFile(fmt.Sprintf("kubeconfig-%d", replicas.Add(1)),
 		strings.NewReplacer("SERVER", server, "secret", token).Replace(kubeconfig))
 	client, got, err := kubelease.Connect(kubelease.Connection{Kubeconfig: path, RenewDeadline: waitTimeout})
 	require.NoError(c.t, err)
@@ -135,8 +138,8 @@ func (c *cluster) connect(url, authority, token string) kubernetes.Interface {
 	return client
 }
 
-// lease reads a Lease as the administrator.
-func (c *cluster) lease(name string) leaseView {
+// getLease reads a Lease as the administrator.
+func (c *cluster) getLease(name string) leaseView {
 	c.t.Helper()
 	lease, err := c.admin.CoordinationV1().Leases(namespace).Get(c.t.Context(), name, meta.GetOptions{})
 	require.NoError(c.t, err)
@@ -147,12 +150,14 @@ func (c *cluster) lease(name string) leaseView {
 	}
 }
 
+// leaseView is the holder, the last renewal and the duration of a Lease.
 type leaseView struct {
 	holder  string
 	renewed time.Time
 	seconds int32
 }
 
+// deleteLease deletes a Lease as the administrator.
 func (c *cluster) deleteLease(name string) {
 	c.t.Helper()
 	require.NoError(c.t, c.admin.CoordinationV1().Leases(namespace).Delete(c.t.Context(), name, meta.DeleteOptions{}))

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var replicaCount atomic.Int64
 
+// newLeaser returns the Leaser of a further replica.
 func newLeaser(client *redis.Client, prefix string) *redislease.Leaser {
 	return redislease.New(client, redislease.Settings{
 		Prefix:   prefix,
@@ -47,6 +48,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// acquireTerm acquires the lease, which must be free.
 func acquireTerm(t *testing.T, l election.Leaser) election.Term {
 	t.Helper()
 	var got election.Term
@@ -58,9 +60,9 @@ func acquireTerm(t *testing.T, l election.Leaser) election.Term {
 	return got
 }
 
-// TestDeadHolder: a lease that is not renewed can be acquired when it expires, not before; its former holder can
-// neither renew nor release it then.
-func TestDeadHolder(t *testing.T) {
+// TestLeaseOfADeadHolderExpires: a lease that is not renewed can be acquired when it expires, not before; its former
+// holder can neither renew nor release it then.
+func TestLeaseOfADeadHolderExpires(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	dead, next := newLeaser(client, "gx"), newLeaser(client, "gx")

@@ -74,7 +74,7 @@ func (q *Quota) IsPaced(now time.Time) bool {
 	return now.Before(q.Reset) && q.Limit > 0 && q.Limit <= MaxGitHubComLimit
 }
 
-// Limit is a rate limit that was exceeded: when it ends, and when that was observed (zero when that is not stored).
+// Limit is an exceeded rate limit. It ends at EndsAt and was observed at MetAt, zero when that is not stored.
 type Limit struct{ EndsAt, MetAt time.Time }
 
 // isActive reports whether the limit has not ended. A limit that ends later than MaxLimitDuration, or in much more time

@@ -17,7 +17,7 @@ type Local struct {
 	quotas    map[Resource]Quota
 	primary   map[Resource]Limit
 	secondary Limit
-	// pacedUntil has, by resource, up to when the points of the minute are used.
+	// pacedUntil has, by resource, the time up to which the points of the minute are used.
 	pacedUntil map[Resource]time.Time
 	// inFlight has, by request, when its slot expires.
 	inFlight map[string]time.Time
@@ -81,6 +81,7 @@ func (l *Local) deleteEndedLimits(now time.Time) {
 	}
 }
 
+// init makes the maps of a zero value. l.mu is held.
 func (l *Local) init() {
 	if l.quotas == nil {
 		l.quotas, l.primary = make(map[Resource]Quota), make(map[Resource]Limit)
@@ -103,7 +104,7 @@ func (l *Local) Settle(_ context.Context, s Settlement) (time.Time, error) {
 	}
 	end := s.LimitEnd
 	if end.IsZero() {
-		end = l.backOff(&s)
+		end = l.startBackoff(&s)
 	}
 	met := Limit{EndsAt: end, MetAt: s.Now}
 	if s.Secondary {
@@ -165,10 +166,10 @@ func (l *Local) observeQuota(resource Resource, q Quota, now time.Time) {
 	}
 }
 
-// backOff returns the end of the backoff after a limit whose end GitHub did not report
+// startBackoff returns the end of the backoff after a limit whose end GitHub did not report
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit). A backoff
 // that lasts already is not prolonged. l.mu is held.
-func (l *Local) backOff(s *Settlement) time.Time {
+func (l *Local) startBackoff(s *Settlement) time.Time {
 	if end := l.lastBackoff(s.Now); s.Now.Before(end) {
 		return end
 	}
@@ -189,6 +190,7 @@ func (l *Local) lastBackoff(now time.Time) time.Time {
 	return l.backoffUntil
 }
 
+// later returns the later of two times.
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

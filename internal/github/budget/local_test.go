@@ -10,7 +10,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget/budgettest"
 )
 
-func TestLocal(t *testing.T) {
+func TestLocalBudgetConforms(t *testing.T) {
 	t.Parallel()
 	budgettest.Run(t, func(*testing.T) (a, b budget.Budget) {
 		local := &budget.Local{}

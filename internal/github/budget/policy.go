@@ -63,25 +63,25 @@ func (p *Policy) Check(state *State, resource Resource, price int, priority Prio
 // with it.
 const MaxGraphQLPrice = 2
 
-// maxPrice is the price with which a request in flight is counted, 1 for a resource that it lacks.
+// maxPrice is the price, in points, with which a request in flight is counted; 1 for a resource that is not in it.
 var maxPrice = map[Resource]int{ResourceGraphQL: MaxGraphQLPrice}
 
-// reserve is the part of a primary limit that a priority leaves unused (floor), and the part that it may use at once
-// (burst): the rest is spread over the time to the reset.
-type reserve struct{ floor, burst int }
+// spending bounds what a priority may use of a primary limit: floor is what it leaves unused, burst what it may use at
+// once. The rest is spread over the time to the reset.
+type spending struct{ floor, burst int }
 
-// foreground leaves MinRemaining, or a fifth of a limit that is not larger than it; half of the limit may be used at
-// once.
-func (p *Policy) foreground(q *Quota) reserve {
+// foregroundSpending leaves MinRemaining, or a fifth of a limit that is not larger than it; half of the limit may be
+// used at once.
+func (p *Policy) foregroundSpending(q *Quota) spending {
 	floor := p.MinRemaining
 	if q.Limit > 0 && floor >= q.Limit {
 		floor = q.Limit / 5
 	}
-	return reserve{floor: floor, burst: q.Limit / 2}
+	return spending{floor: floor, burst: q.Limit / 2}
 }
 
-// background leaves a quarter to the foreground; a tenth may be used at once.
-func background(q *Quota) reserve { return reserve{floor: q.Limit / 4, burst: q.Limit / 10} }
+// backgroundSpending leaves a quarter to the foreground; a tenth may be used at once.
+func backgroundSpending(q *Quota) spending { return spending{floor: q.Limit / 4, burst: q.Limit / 10} }
 
 // notBefore returns when a request may be sent; zero when it may now, and when the quota is not known. due is the price
 // of the request and of all requests in flight, in points.
@@ -89,9 +89,9 @@ func (p *Policy) notBefore(q *Quota, due int, priority Priority, now time.Time) 
 	if !now.Before(q.Reset) || q.Reset.After(now.Add(maxWindow)) {
 		return time.Time{}
 	}
-	of := p.foreground(q)
+	of := p.foregroundSpending(q)
 	if priority == Background {
-		if b := background(q); b.floor > of.floor {
+		if b := backgroundSpending(q); b.floor > of.floor {
 			of = b
 		}
 	}

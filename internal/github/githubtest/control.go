@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// ControlPrefix is where Control has its endpoints.
+// ControlPrefix is the beginning of the paths of Control's endpoints.
 const ControlPrefix = "/_control/"
 
-// Control is the server's handler with endpoints to script it from outside, for loopback clients only:
+// Control returns the server with further endpoints that script it, for loopback clients only:
 //
 //	GET    /_control/stats          requests and points so far
 //	POST   /_control/hold?until=T   HideAfter, T in RFC 3339
@@ -39,6 +39,7 @@ func (s *Server) Control() http.Handler {
 	return outer
 }
 
+// loopbackOnly refuses clients of other machines.
 func loopbackOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
@@ -79,25 +80,4 @@ func (s *Server) controlFault(w http.ResponseWriter, r *http.Request) {
 	}
 	s.InjectFault(f)
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// Stats is a summary of the accounting.
-type Stats struct {
-	Now      time.Time      `json:"now"`
-	Start    time.Time      `json:"start"`
-	Hold     time.Time      `json:"hold,omitzero"`
-	Requests int            `json:"requests"`
-	Routes   map[string]int `json:"routes"`
-	Points   map[string]int `json:"points"`
-	Statuses map[int]int    `json:"statuses"`
-	Faults   int            `json:"faults"`
-}
-
-// Stats sums up all requests since the start or the last Reset.
-func (s *Server) Stats() Stats {
-	s.mu.RLock()
-	st := Stats{Now: s.now().UTC(), Start: s.tl.Start, Hold: s.hiddenAfter}
-	s.mu.RUnlock()
-	s.log.fillStats(&st)
-	return st
 }

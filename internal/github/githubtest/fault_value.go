@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/graphql"
 )
 
-// replaceValues puts a JSON text in the place of the values at a path of a body. Paths of GraphQL begin below data.
+// replaceValues replaces the values at the path of an effect in a body, or in its part with the key below.
 func replaceValues(body []byte, e Effect, below string) []byte {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -30,10 +32,11 @@ func replaceValues(body []byte, e Effect, below string) []byte {
 	return changed
 }
 
+// replaceBelow replaces the values at the path of an effect in a value, which is at a path itself.
 func replaceBelow(value any, path []any, e Effect) {
 	visit := func(key, below any, set func(any)) {
 		at := append(slices.Clip(path), key)
-		if pathMatches(e.Path, at) {
+		if graphql.PathMatches(e.Path, at) {
 			set(e.Value)
 			return
 		}
@@ -51,7 +54,7 @@ func replaceBelow(value any, path []any, e Effect) {
 	}
 }
 
-// replaceFaultValues changes the values of an answer that a fault is about.
+// replaceFaultValues replaces values in a JSON response when that is the effect; see replaceValues.
 func (x *exchange) replaceFaultValues(a response, below string) response {
 	if x.fault != nil && x.fault.Kind == KindValue && strings.HasPrefix(a.header.Get("Content-Type"),
 		"application/json") {

@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// Resources are GitHub's classes of rate limits.
+// The resources: GitHub's names of the primary rate limits.
 const (
 	ResourceCore    = "core"
 	ResourceGraphQL = "graphql"
 )
 
-// limiter counts points for each bucket and resource.
+// limiter counts points of each bucket and resource, and requests in flight of each bucket. It is safe for concurrent
+// use.
 type limiter struct {
 	limits   Limits
 	mu       sync.Mutex
@@ -24,8 +25,10 @@ type limiter struct {
 	inFlight map[string]int
 }
 
+// bucketKey is a rate limit: a bucket of credentials and a resource.
 type bucketKey struct{ bucket, resource string }
 
+// bucket has the points of a primary limit, and those of the present minute for the secondary limit.
 type bucket struct {
 	limit, used  int
 	reset        time.Time
@@ -33,7 +36,7 @@ type bucket struct {
 	minutePoints int
 }
 
-// quota is what the x-ratelimit headers say.
+// quota is the state of a primary limit, as the x-ratelimit headers have it.
 type quota struct {
 	resource               string
 	limit, used, remaining int
@@ -44,7 +47,7 @@ func (l *limiter) init(limits Limits) {
 	l.limits, l.buckets, l.inFlight = limits, map[bucketKey]*bucket{}, map[string]int{}
 }
 
-// bucketAt returns the bucket, with windows that have ended replaced by new ones. The lock is held.
+// bucketAt returns a bucket with its windows at a time. The caller holds the lock.
 func (l *limiter) bucketAt(key bucketKey, now time.Time) *bucket {
 	b := l.buckets[key]
 	if b == nil {
@@ -63,6 +66,7 @@ func (l *limiter) bucketAt(key bucketKey, now time.Time) *bucket {
 	return b
 }
 
+// quota returns the state of a primary limit.
 func (l *limiter) quota(key bucketKey, now time.Time) quota {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,7 +77,7 @@ func (l *limiter) quota(key bucketKey, now time.Time) quota {
 	}
 }
 
-// limitResult is what a limit says to a request.
+// limitResult says which limit refuses a request.
 type limitResult int
 
 const (
@@ -82,7 +86,8 @@ const (
 	limitSecondary
 )
 
-// charge charges points. When enforcing, points over a limit are refused and not charged.
+// charge charges points. With enforce, points over a limit are refused and not charged; a secondary limit has a time to
+// wait.
 func (l *limiter) charge(key bucketKey, cost int, now time.Time, enforce bool) (limitResult, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,7 +107,7 @@ func (l *limiter) charge(key bucketKey, cost int, now time.Time, enforce bool) (
 	return limitOK, 0
 }
 
-// refund gives back what a 304 does not cost.
+// refund undoes a charge on the primary limit: a 304 costs nothing.
 func (l *limiter) refund(key bucketKey, cost int, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,6 +115,7 @@ func (l *limiter) refund(key bucketKey, cost int, now time.Time) {
 	b.used = max(0, b.used-cost)
 }
 
+// acquireSlot counts a request in flight. With enforce, it reports false when there are too many.
 func (l *limiter) acquireSlot(bucket string, enforce bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,27 +126,14 @@ func (l *limiter) acquireSlot(bucket string, enforce bool) bool {
 	return true
 }
 
+// releaseSlot ends a request of acquireSlot.
 func (l *limiter) releaseSlot(bucket string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inFlight[bucket]--
 }
 
-// SetUsed sets how much of a credential's budget is used: to stand just before a limit without many requests.
-func (s *Server) SetUsed(credential, resource string, used int) {
-	key := bucketKey{resource: resource}
-	s.mu.RLock()
-	for _, c := range s.tokens {
-		if c.name() == credential {
-			key.bucket = c.bucket()
-		}
-	}
-	s.mu.RUnlock()
-	s.limits.mu.Lock()
-	defer s.limits.mu.Unlock()
-	s.limits.bucketAt(key, s.now()).used = used
-}
-
+// header sets the x-ratelimit headers.
 func (q quota) header(h http.Header) {
 	h.Set("X-Ratelimit-Limit", strconv.Itoa(q.limit))
 	h.Set("X-Ratelimit-Remaining", strconv.Itoa(q.remaining))
@@ -149,8 +142,16 @@ func (q quota) header(h http.Header) {
 	h.Set("X-Ratelimit-Resource", q.resource)
 }
 
+// json returns the quota as /rate_limit has it.
 func (q quota) json() obj {
 	return obj{
 		"limit": q.limit, "used": q.used, "remaining": q.remaining, "reset": q.reset.Unix(), "resource": q.resource,
 	}
+}
+
+// setUsed sets the used points of a bucket.
+func (l *limiter) setUsed(key bucketKey, used int, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bucketAt(key, now).used = used
 }

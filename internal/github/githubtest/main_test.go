@@ -47,7 +47,10 @@ func small() *githubtest.Dataset {
 		Org: githubtest.Org{Login: "acme", From: at("00:00:00"), Until: at("12:00:00")},
 		Repos: []githubtest.Repo{
 			{Name: "api", DefaultBranch: "main", CreatedAt: at("00:00:00").AddDate(-1, 0, 0)},
-			{Name: "empty", DefaultBranch: "main", CreatedAt: at("01:00:00").AddDate(-1, 0, 0), Empty: true},
+			{
+				Name: "empty", DefaultBranch: "main", CreatedAt: at("01:00:00").AddDate(-1, 0, 0),
+				RepoState: githubtest.RepoState{Empty: true},
+			},
 		},
 		Commits: []githubtest.Commit{
 			commit("c1", "01:00:00"), commit("c2", "02:00:00"), commit("c3", "03:00:00"), commit("c4", "04:00:00"),

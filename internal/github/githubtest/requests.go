@@ -10,33 +10,39 @@ import (
 	"time"
 )
 
-// RequestInfo is what the accounting knows about a request.
+// RequestInfo describes a request, for Match, OnRequest and Requests.
 type RequestInfo struct {
 	// Seq counts all requests from 1.
 	Seq  int
 	Time time.Time
-	// Method, Path and Query as they were sent.
+	// Method, Path and Query are those of the request.
 	Method, Path, Query string
-	// Route is GitHub's template of the path, like "/repos/{owner}/{repo}/pulls", with or without the by-id form of the
-	// address; "/graphql" for a GraphQL query, "" for an unknown path.
+	// Route is GitHub's template of the path, like "/repos/{owner}/{repo}/pulls", also for an address by id; "/graphql"
+	// for a query of GraphQL, empty for an unknown path.
 	Route string
-	// Operation is the name of a GraphQL operation; Variables are its variables.
+	// Operation is the name of a GraphQL operation, and Variables are its variables.
 	Operation string
 	Variables map[string]any
-	// Org and Repo are what it is about, where that is known.
+	// Org and Repo are those that the request names, empty where it names none.
 	Org, Repo string
-	// Credential is the name of the token.
+	// Credential is the name of the credential, empty for an unknown token.
 	Credential string
-	// Resource and Cost are the rate limit and the points that were charged.
+
+	RequestResult
+}
+
+// RequestResult is what became of a request. Match and OnRequest see only its Resource.
+type RequestResult struct {
+	// Resource is the rate limit that was charged, and Cost the points.
 	Resource string
 	Cost     int
-	// Status of the answer, 0 where there was none.
+	// Status is the status of the response, 0 for none.
 	Status int
-	// Fault is the kind of the fault that struck.
+	// Fault is the kind of the effect of a fault, empty for none.
 	Fault EffectKind
 }
 
-// requestLog keeps the newest requests and sums over all of them.
+// requestLog keeps the newest requests, at most maxEntries, and sums of all.
 type requestLog struct {
 	maxEntries int
 	mu         sync.Mutex
@@ -46,12 +52,14 @@ type requestLog struct {
 	hooks      []func(RequestInfo)
 }
 
+// requestTotals are sums over requests: points by resource, requests by route and by status.
 type requestTotals struct {
 	requests, faults int
 	points, routes   map[string]int
 	statuses         map[int]int
 }
 
+// nextSeq returns the number of a new request, and the functions to call with it.
 func (l *requestLog) nextSeq() (int, []func(RequestInfo)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,42 +99,42 @@ func (l *requestLog) fillStats(st *Stats) {
 	)
 }
 
-// OnRequest calls a function after each request came in and before it is answered, so that a test can change the data
-// between two pages. Functions are called in the order they were added, on the request's goroutine.
-func (s *Server) OnRequest(f func(RequestInfo)) {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	s.log.hooks = append(slices.Clip(s.log.hooks), f)
+// Stats sums up the requests since the start or the last ResetRequests.
+type Stats struct {
+	Now      time.Time      `json:"now"`
+	Start    time.Time      `json:"start"`
+	Hold     time.Time      `json:"hold,omitzero"`
+	Requests int            `json:"requests"`
+	Routes   map[string]int `json:"routes"`
+	Points   map[string]int `json:"points"`
+	Statuses map[int]int    `json:"statuses"`
+	Faults   int            `json:"faults"`
 }
 
-// Requests are the requests that were answered, oldest first; there are at most Settings.KeepRequests.
-func (s *Server) Requests() []RequestInfo {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	return slices.Clone(s.log.entries)
+// addHook adds a function to those of nextSeq.
+func (l *requestLog) addHook(f func(RequestInfo)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hooks = append(slices.Clip(l.hooks), f)
 }
 
-// CountRequests counts the requests that a function chooses.
-func (s *Server) CountRequests(choose func(RequestInfo) bool) int {
-	n := 0
-	for _, r := range s.Requests() {
-		if choose(r) {
-			n++
-		}
-	}
-	return n
+// newest returns the requests that are kept, the oldest first.
+func (l *requestLog) newest() []RequestInfo {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.entries)
 }
 
-// PointsSpent is how many points were charged to a resource.
-func (s *Server) PointsSpent(resource string) int {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	return s.log.totals.points[resource]
+// points returns how many points of a resource were charged.
+func (l *requestLog) points(resource string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.totals.points[resource]
 }
 
-// ResetRequests forgets the requests and points counted so far; limits and faults stay.
-func (s *Server) ResetRequests() {
-	s.log.mu.Lock()
-	defer s.log.mu.Unlock()
-	s.log.entries, s.log.totals = nil, requestTotals{}
+// reset deletes the requests and their sums.
+func (l *requestLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries, l.totals = nil, requestTotals{}
 }

@@ -8,10 +8,17 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// emptyRepository is the answer about commits where there are none.
+func addCommitRoutes(t *routeTable) {
+	t.repo("/commits", "contents", (*exchange).listCommits)
+	t.repo("/commits/{ref...}", "contents", (*exchange).getCommit)
+	t.repo("/compare/{basehead...}", "contents", (*exchange).compare)
+}
+
+// emptyRepository returns the response for the commits of a repository that has none.
 func emptyRepository() response {
 	return newResponse(http.StatusConflict, obj{
 		"message":           "Git Repository is empty.",
@@ -19,14 +26,14 @@ func emptyRepository() response {
 	})
 }
 
-// listCommits filters by committer date, both ends inclusive
+// listCommits lists the history of a branch or commit. It filters by committer date, both ends inclusive
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (x *exchange) listCommits() response {
-	if x.isEmpty(x.repo) {
+	if x.IsEmpty(x.repo) {
 		return emptyRepository()
 	}
 	q := x.r.URL.Query()
-	from := x.resolve(x.repo, cmp.Or(q.Get("sha"), x.defaultBranch(x.repo)))
+	from := x.ResolveCommit(x.repo, cmp.Or(q.Get("sha"), x.DefaultBranch(x.repo)))
 	if from == nil {
 		return notFoundResponse()
 	}
@@ -35,25 +42,14 @@ func (x *exchange) listCommits() response {
 	if err != nil || err2 != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
-	return listRepo(x, x.history(from, since, until), x.commitJSON)
-}
-
-// history is what is reachable and committed in a period; zero times do not bound it.
-func (v view) history(from *commitIndex, since, until time.Time) []*commitIndex {
-	var out []*commitIndex
-	for c := range v.walk(from) {
-		if !c.committed.Before(since) && (until.IsZero() || !c.committed.After(until)) {
-			out = append(out, c)
-		}
-	}
-	return out
+	return listRepo(x, x.History(from, since, until), x.commitJSON)
 }
 
 func (x *exchange) getCommit() response {
-	if x.isEmpty(x.repo) {
+	if x.IsEmpty(x.repo) {
 		return emptyRepository()
 	}
-	c := x.resolve(x.repo, x.vars["ref"])
+	c := x.ResolveCommit(x.repo, x.vars["ref"])
 	if c == nil {
 		return errorResponse(http.StatusUnprocessableEntity, "No commit found for SHA: "+x.vars["ref"])
 	}
@@ -65,11 +61,11 @@ func (x *exchange) getCommit() response {
 		})
 	}
 	a := newResponse(http.StatusOK, x.commitStatsJSON(c))
-	a.lastModified = c.committed
+	a.lastModified = c.Committed
 	return a
 }
 
-// compare has the commits that head has and base has not, oldest first
+// compare lists the commits that head reaches and base does not, the oldest first
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (x *exchange) compare() response {
 	baseRef, headRef, ok := strings.Cut(x.vars["basehead"], "...")
@@ -80,10 +76,10 @@ func (x *exchange) compare() response {
 	if base == nil || head == nil {
 		return notFoundResponse()
 	}
-	if !x.haveCommonAncestor(base, head) {
+	if !x.HaveCommonAncestor(base, head) {
 		return errorResponse(http.StatusNotFound, "No common ancestor between "+baseRef+" and "+headRef+".")
 	}
-	ahead, behind := x.reachableOnlyFrom(head, base), x.reachableOnlyFrom(base, head)
+	ahead, behind := x.ReachableOnlyFrom(head, base), x.ReachableOnlyFrom(base, head)
 	slices.Reverse(ahead)
 	q := x.r.URL.Query()
 	if !q.Has("page") && !q.Has("per_page") {
@@ -93,26 +89,14 @@ func (x *exchange) compare() response {
 	return x.comparePage(base, head, ahead, len(behind), page, size)
 }
 
-func (x *exchange) resolveCompareRef(ref string) *commitIndex {
-	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repo.owner) {
+func (x *exchange) resolveCompareRef(ref string) *served.Commit {
+	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repo.Owner) {
 		ref = branch
 	}
-	return x.resolve(x.repo, ref)
+	return x.ResolveCommit(x.repo, ref)
 }
 
-// reachableOnlyFrom is what is reachable from a and not from b, newest first.
-func (v view) reachableOnlyFrom(a, b *commitIndex) []*commitIndex {
-	known := v.reachable(b)
-	var out []*commitIndex
-	for c := range v.walk(a) {
-		if !known[c] {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (x *exchange) comparePage(base, head *commitIndex, ahead []*commitIndex, behind, page, size int) response {
+func (x *exchange) comparePage(base, head *served.Commit, ahead []*served.Commit, behind, page, size int) response {
 	status := "identical"
 	switch {
 	case len(ahead) > 0 && behind > 0:
@@ -139,23 +123,62 @@ func (x *exchange) comparePage(base, head *commitIndex, ahead []*commitIndex, be
 	return a
 }
 
-// haveCommonAncestor reports whether two commits can be compared.
-func (v view) haveCommonAncestor(a, b *commitIndex) bool {
-	known := v.reachable(a)
-	for c := range v.walk(b) {
-		if known[c] {
-			return true
-		}
-	}
-	return false
-}
-
-func (x *exchange) mergeBase(base, head *commitIndex) any {
-	known := x.reachable(base)
-	for c := range x.walk(head) {
+func (x *exchange) mergeBase(base, head *served.Commit) any {
+	known := x.ReachableFrom(base)
+	for c := range x.Walk(head) {
 		if known[c] {
 			return x.commitJSON(c)
 		}
 	}
 	return nil
+}
+
+func (x *exchange) gitAuthor(c *served.Commit) served.GitActor {
+	return served.GitIdentity(x.Index, c.Login, c.AuthorName, c.AuthorEmail)
+}
+
+// commitJSON returns a commit (https://docs.github.com/rest/commits/commits#list-commits). The author is null when its
+// address belongs to no account.
+func (x *exchange) commitJSON(c *served.Commit) obj {
+	api := x.repoURL(c.Repository)
+	who := x.gitAuthor(c)
+	git := obj{"name": who.Name, "email": who.Email, "date": served.FormatTime(c.Authored)}
+	parents := []obj{}
+	for _, sha := range c.AllParentSHAs {
+		parents = append(
+			parents,
+			obj{"sha": sha, "url": api + "/commits/" + sha, "html_url": c.Repository.WebURL() + "/commit/" + sha},
+		)
+	}
+	j := obj{
+		"sha": c.SHA, "node_id": c.NodeID(),
+		"url":          api + "/commits/" + c.SHA,
+		"html_url":     c.Repository.WebURL() + "/commit/" + c.SHA,
+		"comments_url": api + "/commits/" + c.SHA + "/comments",
+		"commit": obj{
+			"author":    git,
+			"committer": obj{"name": who.Name, "email": who.Email, "date": served.FormatTime(c.Committed)},
+			"message":   c.Message(), "tree": obj{"sha": c.SHA, "url": api + "/git/trees/" + c.SHA},
+			"url": api + "/git/commits/" + c.SHA, "comment_count": 0,
+			"verification": obj{"verified": false, "reason": "unsigned", "signature": nil, "payload": nil},
+		},
+		"author": x.userJSON(x.Index.CommitAccount(c.Login)), "committer": x.userJSON(x.Index.CommitAccount(c.Login)),
+		"parents": parents,
+	}
+	switch {
+	case c.NoAuthor:
+		j["author"], j["committer"] = nil, nil
+		j["commit"].(obj)["author"] = nil
+	case c.EmptyAuthor:
+		j["author"] = obj{}
+	}
+	return j
+}
+
+// commitStatsJSON returns a commit with the fields that only the response for a single commit has.
+func (x *exchange) commitStatsJSON(c *served.Commit) obj {
+	j := x.commitJSON(c)
+	j["stats"] = obj{"additions": c.Additions, "deletions": c.Deletions, "total": c.Additions + c.Deletions}
+	j["files"] = []obj{}
+	return j
 }

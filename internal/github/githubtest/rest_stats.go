@@ -7,45 +7,31 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-// statsCache counts for each head how often its statistics were asked for.
-type statsCache struct {
-	mu       sync.Mutex
-	requests map[string]int
-}
+func addStatsRoutes(t *routeTable) { t.repo("/stats/contributors", "", (*exchange).statsContributors) }
 
-// isPending reports whether the statistics of a head are still being computed.
-func (s *statsCache) isPending(head string, times int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.requests == nil {
-		s.requests = map[string]int{}
-	}
-	s.requests[head]++
-	return s.requests[head] <= times
-}
-
-// contributor is one author's numbers.
+// contributor has the commits of one account: all, and by the Unix time of the start of the week.
 type contributor struct {
-	account *account
+	account *served.Account
 	total   int
 	weeks   map[int64]*week
 }
 
 type week struct{ additions, deletions, commits int }
 
-// statsContributors answers 202 while the numbers are computed, which starts over after each push. It has no merge
-// commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
+// statsContributors responds with 202 while the numbers are computed, which starts again after each push. It has no
+// merge commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (x *exchange) statsContributors() response {
-	head := x.head(x.repo, x.defaultBranch(x.repo))
+	head := x.Head(x.repo, x.DefaultBranch(x.repo))
 	if head == nil {
 		return response{status: http.StatusNoContent}
 	}
-	if x.s.stats.isPending(x.repo.fullName()+"@"+head.SHA, x.s.settings.StatsPending) {
+	if x.s.stats.isPending(x.repo.FullName()+"@"+head.SHA, x.s.settings.StatsPending) {
 		return newResponse(http.StatusAccepted, obj{})
 	}
 	authors, weeks := x.contributors(head)
@@ -61,20 +47,20 @@ func (x *exchange) statsContributors() response {
 	return newResponse(http.StatusOK, out)
 }
 
-// contributors are the top 100, least active first, and all weeks of the repository.
-func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
-	commits := slices.Collect(x.walk(head))
+// contributors returns the 100 most active accounts, the least active first, and all weeks of the repository.
+func (x *exchange) contributors(head *served.Commit) ([]*contributor, []int64) {
+	commits := slices.Collect(x.Walk(head))
 	lines := len(commits) < x.s.settings.StatsZeroFrom
 	by := map[int64]*contributor{}
-	first, last := weekOf(head.committed), weekOf(head.committed)
+	first, last := weekOf(head.Committed), weekOf(head.Committed)
 	for _, c := range commits {
-		w := weekOf(c.committed)
+		w := weekOf(c.Committed)
 		first, last = min(first, w), max(last, w)
-		if a := x.ix.account(c.Login); a != nil && len(c.shas) < 2 {
-			if by[a.id] == nil {
-				by[a.id] = &contributor{account: a, weeks: map[int64]*week{}}
+		if a := x.Index.Account(c.Login); a != nil && len(c.AllParentSHAs) < 2 {
+			if by[a.ID] == nil {
+				by[a.ID] = &contributor{account: a, weeks: map[int64]*week{}}
 			}
-			by[a.id].add(c, w, lines)
+			by[a.ID].add(c, w, lines)
 		}
 	}
 	authors := make([]*contributor, 0, len(by))
@@ -82,7 +68,7 @@ func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
 		authors = append(authors, c)
 	}
 	slices.SortFunc(authors, func(a, b *contributor) int {
-		return cmp.Or(cmp.Compare(a.total, b.total), cmp.Compare(a.account.id, b.account.id))
+		return cmp.Or(cmp.Compare(a.total, b.total), cmp.Compare(a.account.ID, b.account.ID))
 	})
 	var weeks []int64
 	for w := first; w <= last; w += int64(7 * 24 * time.Hour / time.Second) {
@@ -91,7 +77,8 @@ func (x *exchange) contributors(head *commitIndex) ([]*contributor, []int64) {
 	return authors[max(0, len(authors)-100):], weeks
 }
 
-func (c *contributor) add(commit *commitIndex, w int64, lines bool) {
+// add counts a commit in a week, with its lines or without.
+func (c *contributor) add(commit *served.Commit, w int64, lines bool) {
 	if c.weeks[w] == nil {
 		c.weeks[w] = &week{}
 	}
@@ -103,7 +90,7 @@ func (c *contributor) add(commit *commitIndex, w int64, lines bool) {
 	}
 }
 
-// weekOf is the Sunday that a time's week begins with.
+// weekOf returns the Unix time of the start of a week, Sunday 00:00 UTC.
 func weekOf(t time.Time) int64 {
 	day := t.UTC().Truncate(24 * time.Hour)
 	return day.AddDate(0, 0, -int(day.Weekday())).Unix()

@@ -140,7 +140,7 @@ func TestCommitsFilterByCommitterDate(t *testing.T) {
 			d.Commits,
 			githubtest.Commit{
 				Repo: "api", SHA: "late", AuthoredAt: at("00:30:00"), CommittedAt: at("00:30:00"),
-				PushedAt: at("08:00:00"),
+				CommitObject: githubtest.CommitObject{PushedAt: at("08:00:00")},
 			},
 		)
 	})

@@ -19,59 +19,25 @@ type route struct {
 	app, open, free bool
 }
 
-func restRoutes() []route {
-	var all []route
-	get := func(template string, h func(*exchange) response) *route {
-		all = append(
-			all, route{method: http.MethodGet, template: template, segments: strings.Split(template, "/"), handler: h},
-		)
-		return &all[len(all)-1]
-	}
-	get("/meta", (*exchange).meta).open = true
-	get("/rate_limit", (*exchange).rateLimit).free = true
-	get("/user", (*exchange).authenticatedUser)
-	get("/orgs/{org}", (*exchange).getOrg)
-	get("/orgs/{org}/repos", (*exchange).listOrgRepos).permission = "metadata"
-	get("/organizations/{organization_id}/repos", (*exchange).listOrgRepos)
-	get("/app", (*exchange).getApp).app = true
-	get("/app/installations", (*exchange).listInstallations).app = true
-	get("/orgs/{org}/installation", (*exchange).orgInstallation).app = true
-	repo := func(below, permission string, h func(*exchange) response) {
-		template := "/repos/{owner}/{repo}" + below
-		get(template, h).permission = permission
-		byID := get("/repositories/{repository_id}"+below, h)
-		byID.permission, byID.template = permission, template
-	}
-	repo("", "", (*exchange).getRepo)
-	repo("/commits", "contents", (*exchange).listCommits)
-	repo("/commits/{ref...}", "contents", (*exchange).getCommit)
-	repo("/compare/{basehead...}", "contents", (*exchange).compare)
-	repo("/branches", "contents", (*exchange).listBranches)
-	repo("/pulls", "pull_requests", (*exchange).listPulls)
-	repo("/pulls/{pull_number}", "pull_requests", (*exchange).getPull)
-	repo("/pulls/{pull_number}/reviews", "pull_requests", (*exchange).listReviews)
-	repo("/issues/comments", "issues", (*exchange).listComments)
-	repo("/issues/{issue_number}/comments", "issues", (*exchange).listIssueComments)
-	repo("/stats/contributors", "", (*exchange).statsContributors)
-	tokens := get("/app/installations/{installation_id}/access_tokens", (*exchange).createInstallationToken)
-	tokens.method, tokens.app = http.MethodPost, true
-	return all
+// routeTable has the endpoints of the REST API. A file rest_NAME.go adds its own; the first one that matches is used.
+type routeTable struct{ routes []*route }
+
+// get adds a GET endpoint by GitHub's template of its path, and returns it for further settings.
+func (t *routeTable) get(template string, handler func(*exchange) response) *route {
+	r := &route{method: http.MethodGet, template: template, segments: strings.Split(template, "/"), handler: handler}
+	t.routes = append(t.routes, r)
+	return r
 }
 
-// match finds the route of a path: the first in the list.
-func (s *Server) match(method, path string) (*route, map[string]string) {
-	parts := strings.Split(path, "/")
-	for i := range s.routes {
-		if s.routes[i].method != method {
-			continue
-		}
-		if vars, ok := s.routes[i].matches(parts); ok {
-			return &s.routes[i], vars
-		}
-	}
-	return nil, nil
+// repo adds a GET endpoint of a repository, by name and by id, that needs a permission; "" for none.
+func (t *routeTable) repo(below, permission string, handler func(*exchange) response) {
+	template := "/repos/{owner}/{repo}" + below
+	t.get(template, handler).permission = permission
+	byID := t.get("/repositories/{repository_id}"+below, handler)
+	byID.permission, byID.template = permission, template
 }
 
+// matches compares the segments of a path with the template, and returns the variables.
 func (r *route) matches(parts []string) (map[string]string, bool) {
 	vars := map[string]string{}
 	for i, seg := range r.segments {

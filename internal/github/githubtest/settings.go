@@ -5,31 +5,28 @@ package githubtest
 
 import (
 	"cmp"
-	"crypto/rsa"
-	"slices"
-	"strings"
 	"time"
 )
 
-// DefaultToken is accepted when Settings has no credentials.
+// DefaultToken is the token of a server whose Settings have no credentials.
 const DefaultToken = "ghp_githubtest"
 
-// Settings are what a Server is made of. The zero value of each field is a sensible default.
+// Settings are the settings of a Server. The zero value of each field is a usable default.
 type Settings struct {
 	// Datasets has one entry for each organization. The server works on copies.
 	Datasets []*Dataset
-	// Credentials are the tokens that are accepted; none means DefaultToken for everything.
+	// Credentials are the accepted tokens; none means DefaultToken, which may read everything.
 	Credentials []Credential
 	// Apps are the GitHub Apps that can make installation tokens.
 	Apps []App
-	// Timeline maps the data's times. The zero value serves them as they are if Now is set; without Now it maps the end
-	// of the data to the moment when the server is made.
+	// Timeline maps the data's times. The zero value serves them unchanged when Now is set, and otherwise the end of
+	// the data as the time of NewServer.
 	Timeline Timeline
-	// Now is the clock, time.Now when nil.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Limits are GitHub's unless given.
+	// Limits are the rate limits; a field of 0 means GitHub's.
 	Limits Limits
-	// EnforceLimits makes requests over a limit fail. Points are counted either way.
+	// EnforceLimits makes requests over a limit fail. Points are counted without it, too.
 	EnforceLimits bool
 	// NoRateLimits leaves out the x-ratelimit headers, GraphQL's rateLimit and /rate_limit, as GitHub Enterprise Server
 	// does by default.
@@ -37,32 +34,33 @@ type Settings struct {
 	// MissingFields are fields that the GraphQL schema lacks, as one of an older Enterprise Server does:
 	// "Repository.isEmpty".
 	MissingFields []string
-	// StatsPending is how often /stats/contributors answers 202 after a push before it has numbers; 0 means once, a
-	// negative number never.
+	// StatsPending is how many times /stats/contributors responds with 202 after a push; 0 means once, a negative
+	// number never.
 	StatsPending int
 	// StatsZeroFrom is the number of commits from which /stats/contributors has no additions and deletions, 10,000 when
 	// 0.
 	StatsZeroFrom int
-	// KeepRequests bounds the log of requests, 20,000 when 0.
+	// KeepRequests is the maximum length of Server.Requests; 0 means 20,000.
 	KeepRequests int
 }
 
-// Limits are the numbers of GitHub's rate limits
+// Limits are the sizes of the rate limits; a field of 0 means GitHub's size
 // (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api and
-// https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api). 0 means GitHub's.
+// https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api).
 type Limits struct {
 	// Core and GraphQL are requests and points an hour.
 	Core, GraphQL int
 	// CoreMinute and GraphQLMinute are points a minute.
 	CoreMinute, GraphQLMinute int
-	// Concurrent requests over REST and GraphQL together.
+	// Concurrent is the number of requests in flight, of REST and GraphQL together.
 	Concurrent int
-	// Status of an answer over a REST limit: 403 or 429.
+	// Status is that of a response over a limit in REST: 403 or 429.
 	Status int
-	// Window is the length of the primary limits' windows, an hour unless given.
+	// Window is the length of the windows of the primary limits.
 	Window time.Duration
 }
 
+// orDefault returns the limits with GitHub's sizes for 0.
 func (l Limits) orDefault() Limits {
 	return Limits{
 		Core: cmp.Or(l.Core, 5000), GraphQL: cmp.Or(l.GraphQL, 5000),
@@ -70,62 +68,4 @@ func (l Limits) orDefault() Limits {
 		Concurrent: cmp.Or(l.Concurrent, 100), Status: cmp.Or(l.Status, 403),
 		Window: cmp.Or(l.Window, time.Hour),
 	}
-}
-
-// Credential is a token and what it may see.
-type Credential struct {
-	Token string
-	// Name is what the accounting calls it, its login when empty. The token itself appears nowhere.
-	Name string
-	// Login is the user whom the token belongs to.
-	Login string
-	// Orgs are the logins of the owners it may see, nil for all.
-	Orgs []string
-	// PublicOnly hides private and internal repositories.
-	PublicOnly bool
-	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of
-	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls
-	// the field, and with it the repository where the field cannot be null
-	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
-	Forbidden []string
-	// Expires is when a personal token ends: every response has it in a header, and from then on the token is refused.
-	// Zero: never.
-	Expires time.Time
-	// Bucket names the rate limit that it drains; tokens of one login share one unless this says otherwise.
-	Bucket string
-
-	app       *App      // an app's own JSON web token
-	expiresAt time.Time // of an installation's token, which no header shows
-}
-
-func (c *Credential) name() string { return cmp.Or(c.Name, c.Login, "token") }
-
-func (c *Credential) bucket() string { return cmp.Or(c.Bucket, "user:"+cmp.Or(c.Login, c.Name)) }
-
-func (c *Credential) canSeeOwner(owner string) bool {
-	return c.Orgs == nil || slices.ContainsFunc(c.Orgs, func(o string) bool { return strings.EqualFold(o, owner) })
-}
-
-func (c *Credential) lacksPermission(permission string) bool {
-	return slices.Contains(c.Forbidden, permission)
-}
-
-// App is a GitHub App: its JSON web tokens are verified with the public key
-// (https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app).
-type App struct {
-	ID       int64
-	ClientID string
-	Slug     string
-	// PublicKey verifies the app's tokens.
-	PublicKey     *rsa.PublicKey
-	Installations []Installation
-}
-
-// Installation is an app's installation in an organization.
-type Installation struct {
-	ID        int64
-	Org       string
-	Suspended bool
-	// Forbidden are the permissions that its tokens lack.
-	Forbidden []string
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 )
 
@@ -108,7 +109,7 @@ func requireRecorded(t *testing.T, dir string, acknowledged int64) {
 	}})
 	got := storetest.EmittedSeries{}
 	storetest.LatestView(t, store, "acme").Visit(storetest.Noon, got)
-	commits := got[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal]
+	commits := got[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[ledgerview.MetricTotal]
 	require.Contains(t, []uint64{uint64(acknowledged + 1), uint64(acknowledged + 2)}, commits)
 	_, events := store.Sizes("acme")
 	require.Equal(t, int(commits), events)

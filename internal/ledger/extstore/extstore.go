@@ -22,11 +22,13 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 )
 
 const (
@@ -43,29 +45,47 @@ type Settings struct {
 	// MaxSeries limits the number of series over all organizations; 0 means no limit.
 	MaxSeries int
 	// OnCorrupt is called for each record that is missing or fails to decode. The record is ignored, and the whole
-	// retention becomes a gap. It must not call the store.
+	// retention becomes a gap. It must not call the store. Calls for different organizations may be concurrent.
 	OnCorrupt func(key string, err error)
 }
 
 // Store is a ledger.Store on a storage extension. It is safe for concurrent use.
-type Store struct{ *ledger.Local }
+type Store struct{ *local.Store }
 
 var _ ledger.Store = (*Store)(nil)
 
-// New returns a store on a client of a storage extension, which the caller closes. It does no I/O.
+// New returns a store on a client of a storage extension, which the caller closes and which is safe for concurrent use,
+// as those of the collector's extensions are. It does no I/O.
 func New(client storage.Client, settings Settings) *Store {
 	if settings.OnCorrupt == nil {
 		settings.OnCorrupt = func(string, error) {}
 	}
 	j := &journal{client: client, onCorrupt: settings.OnCorrupt, positions: make(map[string]*position)}
-	return &Store{ledger.NewLocal(j, settings.MaxSeries)}
+	return &Store{local.New(j, settings.MaxSeries)}
 }
 
-// journal is a ledger.Journal. ledger.Local serializes its calls.
+// journal is a local.Journal. local.Store serializes the calls for one organization, so that nothing guards a position;
+// calls for different organizations are concurrent.
 type journal struct {
 	client    storage.Client
 	onCorrupt func(key string, err error)
+
+	mu        sync.Mutex // guards the map
 	positions map[string]*position
+}
+
+// position returns the end of the journal of an organization that was loaded.
+func (j *journal) position(org string) *position {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.positions[org]
+}
+
+// setPosition records the end of the journal of an organization that was loaded.
+func (j *journal) setPosition(org string, p *position) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.positions[org] = p
 }
 
 // position is the end of an organization's journal.
@@ -78,26 +98,31 @@ type position struct {
 	journalBytes  int
 }
 
+// headKey returns the key of the first copy of the head, copyKey that of the second one.
 func (p *position) headKey() string { return "v1/" + url.PathEscape(p.org) + "/head" }
 
 func (p *position) copyKey() string { return p.headKey() + "2" }
 
+// beganKey returns the key that is present once the organization has a record.
 func (p *position) beganKey() string { return "v1/" + url.PathEscape(p.org) + "/began" }
 
+// key returns the key of a record of a generation.
 func (p *position) key(generation uint64, rest string) string {
 	return "v1/" + url.PathEscape(p.org) + "/" + strconv.FormatUint(generation, 10) + "/" + rest
 }
 
+// chunkKey returns the key of a chunk of a generation's snapshot.
 func (p *position) chunkKey(generation uint64, n int) string {
 	return p.key(generation, "s"+strconv.Itoa(n))
 }
 
+// changeKey returns the key of a change of the current generation.
 func (p *position) changeKey(n int) string { return p.key(p.head.generation, strconv.Itoa(n)) }
 
 // Append writes a change. Before it, it compacts a journal that has outgrown its snapshot; state is the one without the
 // change.
-func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *ledger.State) error {
-	p := j.positions[org]
+func (j *journal) Append(ctx context.Context, org string, c ledger.Change, state *local.State) error {
+	p := j.position(org)
 	if p.journalBytes > max(minCompaction, p.snapshotBytes) || p.nextChange >= maxReplay {
 		if err := j.compact(ctx, p, state); err != nil {
 			return err
@@ -124,13 +149,14 @@ func (j *journal) writeChange(ctx context.Context, p *position, record []byte) e
 	return j.client.Batch(ctx, p.beganOperation(), storage.SetOperation(p.changeKey(0), record))
 }
 
+// beganOperation returns the operation that records that the organization has records.
 func (p *position) beganOperation() *storage.Operation {
 	return storage.SetOperation(p.beganKey(), []byte{headVersion})
 }
 
 // compact writes the state as the snapshot of a new generation and deletes the current one, in one call of Batch. Its
 // order is safe for storages whose Batch is no transaction: the new head comes before the first deletion.
-func (j *journal) compact(ctx context.Context, p *position, state *ledger.State) error {
+func (j *journal) compact(ctx context.Context, p *position, state *local.State) error {
 	next := head{generation: p.head.generation + 1 + rand.Uint64N(math.MaxUint32)} //nolint:gosec // not a secret
 	var operations []*storage.Operation
 	bytes := 0
@@ -166,9 +192,9 @@ func (p *position) deleteOperations() []*storage.Operation {
 
 // Load reads the snapshot and the changes after it. It reports and ignores corrupt records. After one, the whole
 // retention becomes a gap, so that lost events are read again, and the state is compacted.
-func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
+func (j *journal) Load(ctx context.Context, org string) (*local.State, error) {
 	p := &position{org: org}
-	state := ledger.NewState()
+	state := local.NewState()
 	headDamaged, err := j.loadHead(ctx, p)
 	if err != nil {
 		return nil, err
@@ -191,11 +217,12 @@ func (j *journal) Load(ctx context.Context, org string) (*ledger.State, error) {
 			return nil, err
 		}
 	}
-	j.positions[org] = p
+	j.setPosition(org, p)
 	return state, nil
 }
 
-func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
+// loadSnapshot applies the chunks of the current snapshot. damaged reports that one was ignored.
+func (j *journal) loadSnapshot(ctx context.Context, p *position, state *local.State) (damaged bool, err error) {
 	for n := range p.head.chunks {
 		key := p.chunkKey(p.head.generation, n)
 		frame, err := j.client.Get(ctx, key)
@@ -212,7 +239,7 @@ func (j *journal) loadSnapshot(ctx context.Context, p *position, state *ledger.S
 
 // loadChanges reads the changes up to the last one. A gap in their numbers, or a change whose link does not match,
 // means that changes before it are lost.
-func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.State) (damaged bool, err error) {
+func (j *journal) loadChanges(ctx context.Context, p *position, state *local.State) (damaged bool, err error) {
 	p.nextLink = firstLink(p.head.generation)
 	for missing := 0; missing < maxMissing; {
 		key := p.changeKey(p.nextChange + missing)
@@ -243,7 +270,8 @@ func (j *journal) loadChanges(ctx context.Context, p *position, state *ledger.St
 	return damaged, nil
 }
 
-func (j *journal) applyFrame(key string, frame []byte, state *ledger.State) bool {
+// applyFrame applies an encoded change. It reports a corrupt one, ignores it and returns false.
+func (j *journal) applyFrame(key string, frame []byte, state *local.State) bool {
 	c, err := ledger.DecodeChange(frame)
 	if frame == nil {
 		err = errMissing

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 )
 
@@ -155,7 +156,7 @@ func TestAfterAFailedWrite(t *testing.T) {
 // follower is a view that follows a store until it is stopped.
 type follower struct {
 	t       *testing.T
-	view    *ledger.View
+	view    *ledgerview.View
 	applied chan struct{}
 	stop    func()
 }
@@ -164,7 +165,7 @@ func following(t *testing.T, store ledger.Store) *follower {
 	t.Helper()
 	f := &follower{
 		t: t, applied: make(chan struct{}, 1),
-		view: ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour}),
+		view: ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour}),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup

@@ -38,6 +38,7 @@ var (
 	errStale   = fmt.Errorf("%w: it is older than the other copy", ledger.ErrCorrupt)
 )
 
+// encode returns the record of a head.
 func (h head) encode() []byte {
 	record := make([]byte, headLength)
 	record[0] = headVersion
@@ -47,6 +48,7 @@ func (h head) encode() []byte {
 	return record
 }
 
+// decodeHead decodes a record; nil is a missing one. Its errors wrap ledger.ErrCorrupt.
 func decodeHead(record []byte) (head, error) {
 	switch {
 	case record == nil:
@@ -131,6 +133,7 @@ func newGenerationHead() head {
 	return head{generation: rand.Uint64N(math.MaxUint32) << 16} //nolint:gosec // not a secret
 }
 
+// repairHead writes both copies of the current head.
 func (j *journal) repairHead(ctx context.Context, p *position) error {
 	if err := j.client.Batch(ctx, p.headOperations(p.head)...); err != nil {
 		return fmt.Errorf("repair the head: %w", err)

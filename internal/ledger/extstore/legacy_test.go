@@ -22,7 +22,7 @@ func TestStoredJournal(t *testing.T) {
 	t.Parallel()
 	for file, requireLedger := range map[string]func(*testing.T, ledger.Store){
 		"journal.v4.json": storetest.RequireLegacy,
-		"journal.v7.json": storetest.RequireStored,
+		"journal.v7.json": storetest.RequireStored7,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()

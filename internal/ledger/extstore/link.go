@@ -34,6 +34,7 @@ func firstLink(generation uint64) uint32 {
 // linkAfter returns the link of the record after one with the link and the frame.
 func linkAfter(link uint32, frame []byte) uint32 { return crc32.Update(link, castagnoli, frame) }
 
+// encodeRecord returns the record of a change.
 func encodeRecord(link uint32, frame []byte) []byte {
 	record := make([]byte, 0, linkLength+len(frame))
 	record = append(record, linkVersion)

@@ -19,6 +19,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 )
 
@@ -156,10 +157,10 @@ func requireCounts(t *testing.T, s *liveStore, what string) {
 	t.Helper()
 	got := storetest.EmittedSeries{}
 	storetest.LatestView(t, s, "acme").Visit(storetest.Noon, got)
-	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
-	require.Equal(t, uint64(3), ada.Of[ledger.MetricCount], "%s: %v", what, s.reported)
-	require.LessOrEqual(t, ada.Of[ledger.MetricTotal], uint64(5), "%s: %v", what, s.reported)
-	require.GreaterOrEqual(t, ada.Of[ledger.MetricTotal], uint64(3), "%s: %v", what, s.reported)
+	ada := got[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+	require.Equal(t, uint64(3), ada.Of[ledgerview.MetricCount], "%s: %v", what, s.reported)
+	require.LessOrEqual(t, ada.Of[ledgerview.MetricTotal], uint64(5), "%s: %v", what, s.reported)
+	require.GreaterOrEqual(t, ada.Of[ledgerview.MetricTotal], uint64(3), "%s: %v", what, s.reported)
 }
 
 // TestLostRecords: any subset of the records is gone: all subsets of the heads and of the first changes after the

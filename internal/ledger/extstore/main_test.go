@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/extstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 )
 
@@ -94,10 +95,10 @@ func commits(tb testing.TB, store ledger.Store) uint64 {
 	return adas(storetest.LatestView(tb, store, "acme"))
 }
 
-func adas(view *ledger.View) uint64 {
+func adas(view *ledgerview.View) uint64 {
 	got := storetest.EmittedSeries{}
 	view.Visit(storetest.Noon, got)
-	return got[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal]
+	return got[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[ledgerview.MetricTotal]
 }
 
 // edge is what an idle pass commits: it has looked at everything and found nothing.

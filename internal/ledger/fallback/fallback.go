@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
@@ -39,7 +40,7 @@ type Shared interface {
 // Store is a ledger.Store over a shared one. It is safe for concurrent use. Close stops its goroutines.
 type Store struct {
 	shared   Shared
-	mirror   *ledger.Local
+	mirror   *local.Store
 	onChange func(degraded bool)
 	cancel   context.CancelFunc
 	tasks    sync.WaitGroup
@@ -59,16 +60,17 @@ type mirroredOrg struct {
 	once  sync.Once
 }
 
+// markReady lets followers of the organization start. It may be called more than once.
 func (m *mirroredOrg) markReady() { m.once.Do(func() { close(m.ready) }) }
 
 var _ ledger.Store = (*Store)(nil)
 
 // New returns a store over a shared one, and starts to mirror the organizations. maxSeries limits the series of the
-// mirror, as ledger.NewLocal does. onChange is called at the start and at the end of each outage, never concurrently.
+// mirror, as local.New does. onChange is called at the start and at the end of each outage, never concurrently.
 func New(shared Shared, orgs []string, maxSeries int, onChange func(degraded bool)) *Store {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
-		shared: shared, mirror: ledger.NewLocal(nil, maxSeries), onChange: onChange, cancel: cancel,
+		shared: shared, mirror: local.New(nil, maxSeries), onChange: onChange, cancel: cancel,
 		orgs:  make(map[string]*mirroredOrg),
 		basis: make(map[string]string),
 	}
@@ -128,6 +130,7 @@ func (s *Store) awaitOutage(ctx context.Context) {
 	}
 }
 
+// ping returns an error unless the shared store answers within pingTimeout.
 func (s *Store) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
@@ -136,10 +139,10 @@ func (s *Store) ping(ctx context.Context) error {
 
 // mirrorOrg mirrors an organization until ctx ends. A snapshot replaces the mirror's state when it is complete.
 func (s *Store) mirrorOrg(ctx context.Context, org string, m *mirroredOrg) {
-	var snapshot *ledger.State
+	var snapshot *local.State
 	_ = s.shared.Follow(ctx, org, func(c ledger.Change) error { // returns when ctx ends
 		if c.Reset {
-			snapshot = ledger.NewState()
+			snapshot = local.NewState()
 		}
 		if snapshot == nil {
 			s.mirror.ApplyChange(org, c)

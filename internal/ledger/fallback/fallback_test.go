@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/fallback"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/memstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 )
@@ -59,7 +60,7 @@ type system struct {
 	t        *testing.T
 	shared   *shared
 	store    *fallback.Store
-	view     *ledger.View
+	view     *ledgerview.View
 	degraded []bool
 }
 
@@ -70,7 +71,7 @@ func start(t *testing.T) *system {
 		s.degraded = append(s.degraded,
 			degraded)
 	})
-	s.view = ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	s.view = ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -95,7 +96,7 @@ func (s *system) requireShown(want uint64) {
 	synctest.Wait()
 	shown := storetest.EmittedSeries{}
 	s.view.Visit(storetest.Noon, shown)
-	require.Equal(s.t, want, shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+	require.Equal(s.t, want, shown[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[ledgerview.MetricTotal])
 }
 
 // TestOutage: in an outage of the shared store no event is lost and commits succeed; afterwards the shared store has
@@ -130,7 +131,7 @@ func TestOutage(t *testing.T) {
 		s.requireShown(4)
 		shown := storetest.EmittedSeries{}
 		storetest.LatestView(t, s.shared, "acme").Visit(storetest.Noon, shown)
-		require.Equal(t, uint64(4), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+		require.Equal(t, uint64(4), shown[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[ledgerview.MetricTotal])
 	})
 }
 

@@ -4,7 +4,10 @@
 // Package memstore is a ledger.Store in memory, for tests and throw-away runs. After a restart it is empty.
 package memstore
 
-import "github.com/seed-358c4d9d/githubexporter/internal/ledger"
+import (
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/local"
+)
 
 // Settings configures a store.
 type Settings struct {
@@ -13,11 +16,11 @@ type Settings struct {
 }
 
 // Store is a ledger.Store in memory.
-type Store struct{ *ledger.Local }
+type Store struct{ *local.Store }
 
 var _ ledger.Store = (*Store)(nil)
 
 // New returns an empty store.
 func New(settings Settings) *Store {
-	return &Store{ledger.NewLocal(nil, settings.MaxSeries)}
+	return &Store{local.New(nil, settings.MaxSeries)}
 }

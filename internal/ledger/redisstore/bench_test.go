@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
@@ -174,7 +175,7 @@ func BenchmarkCatchUp(b *testing.B) {
 	record(b.Context(), b, store, 0, size)
 	b.Run("view", func(b *testing.B) {
 		for b.Loop() {
-			view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+			view := ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: time.Hour})
 			err := store.Follow(b.Context(), benchOrg, func(c ledger.Change) error {
 				view.Apply(c)
 				if c.CaughtUp {

@@ -49,37 +49,48 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 			return ledger.Receipt{}, err
 		}
 		switch result.verdict {
-		case "OK":
+		case verdictOK:
 			if b.Basis == "" {
 				result.text = ""
 			}
 			s.update(b.Org, p.epochAfter(&facts), result.text, p.newRepos)
 			return p.receipt(result.numbers[0], result.numbers[1]), nil
-		case "FENCED":
+		case verdictFenced:
 			return ledger.Receipt{}, ledger.ErrFenced
-		case "ROOM":
+		case verdictRoom:
 			if grant, mode, err = s.requestGrant(ctx, b.Org, result); err != nil {
 				return ledger.Receipt{}, err
 			}
-		case "DAMAGED":
+		case verdictDamaged:
 			s.resetFacts(b.Org)
 			s.settings.OnDamaged(b.Org)
-		case "LOST":
+		case verdictLost:
 			s.recordLoss(b.Org, facts.wrote)
-		default:
+		default: // verdictStale
 			s.invalidate(b.Org)
 		}
 	}
 	return ledger.Receipt{}, errContended
 }
 
+// The verdicts of the commit script: see the table at its head.
+const (
+	verdictOK      = "OK"
+	verdictFenced  = "FENCED"
+	verdictStale   = "STALE"
+	verdictRoom    = "ROOM"
+	verdictDamaged = "DAMAGED"
+	verdictLost    = "LOST"
+)
+
 // commitResult is the reply of the commit script.
 type commitResult struct {
-	verdict string
+	verdict string   // verdictOK and others
 	text    string   // of OK: the log's last entry that this process wrote; of ROOM: the grant
 	numbers [2]int64 // of OK: recorded, folded; of ROOM: the second is the number of series that are needed
 }
 
+// runCommit runs the commit script.
 func (s *Store) runCommit(ctx context.Context, org string, a *scriptArguments) (commitResult, error) {
 	values, err := commitScript.Run(ctx, s.scripter, a.keys, a.values...).Slice()
 	if err != nil {

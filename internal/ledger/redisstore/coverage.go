@@ -21,6 +21,7 @@ import (
 //	c<id>           first contact and start of recording: "contact since", set once
 //	n<id>           name
 //	g<id>           since when it is gone; absent while it is present
+//	i<id>           the streams that the repository has; absent before a version that knew more than the first three
 //	s<id>           signals: "observed frame", the newest observation wins
 //	m<id>:<stream>  gaps: "start end start end ..." in ascending order
 //	t<id>           heads from which commits were recorded, that of the signals included, with blanks between
@@ -32,16 +33,20 @@ func nameField(id int64) string    { return "n" + strconv.FormatInt(id, 10) }
 func goneField(id int64) string    { return "g" + strconv.FormatInt(id, 10) }
 func signalsField(id int64) string { return "s" + strconv.FormatInt(id, 10) }
 
+func streamsField(id int64) string { return "i" + strconv.FormatInt(id, 10) }
+
 func tipsField(id int64) string { return "t" + strconv.FormatInt(id, 10) }
 
 func gapsField(id int64, stream activity.Stream) string {
 	return "m" + strconv.FormatInt(id, 10) + ":" + strconv.Itoa(int(stream))
 }
 
+// encodeContact returns the value of contactField.
 func encodeContact(p *ledger.RepoProgress) string {
 	return encodeTime(p.FirstSeen) + " " + encodeTime(p.Since)
 }
 
+// parseContact decodes what encodeContact encoded.
 func parseContact(value string) (contact, since time.Time, ok bool) {
 	first, second, ok := strings.Cut(value, " ")
 	if !ok {
@@ -52,6 +57,7 @@ func parseContact(value string) (contact, since time.Time, ok bool) {
 	return contact, since, ok1 && ok2
 }
 
+// encodeSignals returns the value of signalsField: when the signals were observed, and their frame.
 func encodeSignals(p *ledger.RepoProgress) (string, error) {
 	frame, err := ledger.EncodeChange(ledger.Change{Progress: ledger.Progress{
 		Repos: []ledger.RepoProgress{{ID: p.ID, Signals: p.Signals}},
@@ -59,6 +65,7 @@ func encodeSignals(p *ledger.RepoProgress) (string, error) {
 	return encodeTime(p.Observed) + " " + string(frame), err
 }
 
+// encodeWindows returns the windows of a stream as the commit script reads them: "start end start end ...".
 func encodeWindows(list []ledger.StreamWindow, stream activity.Stream) string {
 	var b strings.Builder
 	for _, w := range list {
@@ -73,6 +80,7 @@ func encodeWindows(list []ledger.StreamWindow, stream activity.Stream) string {
 	return b.String()
 }
 
+// parseWindows decodes the value of gapsField.
 func parseWindows(value string) (activity.Windows, error) {
 	numbers := strings.Fields(value)
 	if len(numbers)%2 != 0 {
@@ -166,6 +174,7 @@ func (s *Store) decodeProgress(key, edge string, fields map[string]string) ledge
 	return p
 }
 
+// reportCorrupt reports a value of a hash that fails to decode.
 func (s *Store) reportCorrupt(key, field string, err error) {
 	s.settings.OnCorrupt(key+" "+field, err)
 }
@@ -201,6 +210,8 @@ func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, va
 		return nil
 	case 'g':
 		return decodeGone(p, value)
+	case 'i':
+		return decodeStreams(p, value)
 	case 's':
 		return decodeSignals(p, value)
 	case 'm':
@@ -212,6 +223,7 @@ func decodeField(repos map[int64]*ledger.RepoProgress, edge time.Time, field, va
 	}
 }
 
+// decodeGone decodes the value of goneField.
 func decodeGone(p *ledger.RepoProgress, value string) error {
 	since, ok := parseTime(value)
 	if !ok {
@@ -221,6 +233,17 @@ func decodeGone(p *ledger.RepoProgress, value string) error {
 	return nil
 }
 
+// decodeStreams decodes the value of streamsField.
+func decodeStreams(p *ledger.RepoProgress, value string) error {
+	n, err := strconv.ParseUint(value, 10, 8)
+	if err != nil || activity.Streams(n)&^activity.EveryStream != 0 {
+		return fmt.Errorf("%w: streams %q", ledger.ErrCorrupt, value) // the next pass introduces them again
+	}
+	p.Streams = activity.Streams(n)
+	return nil
+}
+
+// decodeSignals decodes the value of signalsField.
 func decodeSignals(p *ledger.RepoProgress, value string) error {
 	observed, frame, _ := strings.Cut(value, " ")
 	at, ok := parseTime(observed)

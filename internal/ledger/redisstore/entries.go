@@ -13,7 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// errEntry is the error of a value of the hash "samples" that fails to decode.
+// errEntry is the error of an entry's value in the hash "samples" that fails to decode.
 var errEntry = fmt.Errorf("%w: an invalid entry", ledger.ErrCorrupt)
 
 // decodeTallies returns the tallies of a hash. It reports those that fail to decode.
@@ -55,7 +55,7 @@ func (s *Store) decodeEntries(key string, fields map[string]string) []ledger.Ent
 	return list
 }
 
-// parseEntry decodes a value of the hash "samples": "observed data". It does not set the key.
+// parseEntry decodes an entry's value in the hash "samples": "observed data". It does not set the key.
 func parseEntry(text string) (entry ledger.Entry, ok bool) {
 	observed, data, found := strings.Cut(text, " ")
 	at, ok := parseTime(observed)
@@ -63,7 +63,7 @@ func parseEntry(text string) (entry ledger.Entry, ok bool) {
 	return entry, ok && found && len(data) <= ledger.MaxEntry
 }
 
-// parseEntryKey decodes a field of the hash "samples".
+// parseEntryKey decodes an entry's field in the hash "samples".
 func parseEntryKey(field string) (ledger.EntryKey, error) {
 	name, labels, err := splitName(field)
 	if err != nil {

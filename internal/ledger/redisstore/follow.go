@@ -144,6 +144,7 @@ func (f *follower) readNew(ctx context.Context) (int, error) {
 	return n, nil
 }
 
+// entryField returns a field of an entry of the log, "" when the entry does not have it.
 func entryField(entry redis.XMessage, name string) string { return replyString(entry.Values[name]) }
 
 // applyEntry applies an entry of the log. It counts as applied when that fails: Follow returns then.
@@ -266,6 +267,7 @@ func (f *follower) decodeRemoved(fields map[string]string) []activity.Key {
 	return keys
 }
 
+// applyCarried applies the fields of the hash "carried". It reports those that fail to decode.
 func (f *follower) applyCarried(fields map[string]string) error {
 	list := make([]ledger.CarriedTotals, 0, min(len(fields), ledger.SnapshotChunk))
 	for series, totals := range fields {

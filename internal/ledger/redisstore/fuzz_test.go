@@ -129,7 +129,10 @@ func TestLegacyForms(t *testing.T) {
 			Time: at.Add(time.Second),
 		},
 	}, list)
-	want := ledger.Totals{1, 2, 3, 4, 5, 6, 7}
+	var want ledger.Totals
+	for i, id := range []ledger.TotalID{256, 512, 768, 1024, 1280, 257, 258} {
+		want.Set(id, uint64(i)+1)
+	}
 	totals, err := parseTotals("1 2 3 4 5 6 7")
 	require.NoError(t, err)
 	require.Equal(t, want, totals)

@@ -37,8 +37,8 @@ func (s *Store) requestGrant(ctx context.Context, org string, r commitResult) (s
 	if budget < spareShare {
 		spare = 0
 	}
-	granted, err := grantScript.Run(ctx, s.client, []string{s.grantsKey()},
-		strings.ToLower(org), needed+spare, budget).Text()
+	a := s.grantArguments(org, needed+spare)
+	granted, err := grantScript.Run(ctx, s.client, a.keys, a.values...).Text()
 	if err != nil {
 		return seriesGrant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
 	}
@@ -46,4 +46,14 @@ func (s *Store) requestGrant(ctx context.Context, org string, r commitResult) (s
 		return seriesGrant{}, "", fmt.Errorf("redis: the budget of series for %s: %w", org, err)
 	}
 	return seriesGrant{from: r.text, to: granted}, seriesFold, nil
+}
+
+// grantArguments returns the arguments of the grant script.
+func (s *Store) grantArguments(org string, needed int) *scriptArguments {
+	a := newScriptArguments(1, 3)
+	a.key("grants", s.grantsKey())
+	a.value("org", strings.ToLower(org))
+	a.value("needed", needed)
+	a.value("budget", s.settings.MaxSeries)
+	return a
 }

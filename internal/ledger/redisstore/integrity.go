@@ -91,8 +91,8 @@ func (c *contents) hasAllEntries() bool {
 func (f *follower) verifyChain(ctx context.Context, before string, entries []redis.XMessage) (last string, err error) {
 	for _, entry := range entries {
 		if previous := entryField(entry, "p"); previous != before && previous != "" {
-			missing, err := declareScript.Run(ctx, f.store.client, []string{f.keys.meta, f.keys.log}, f.epoch, entry.ID,
-				previous).Int()
+			a := f.declareArguments(entry.ID, previous)
+			missing, err := declareScript.Run(ctx, f.store.client, a.keys, a.values...).Int()
 			if err != nil {
 				return "", fmt.Errorf("redis: check the log of %s: %w", f.org, err)
 			}
@@ -103,4 +103,15 @@ func (f *follower) verifyChain(ctx context.Context, before string, entries []red
 		before = entry.ID
 	}
 	return before, nil
+}
+
+// declareArguments returns the arguments of the declare script. before is the id of the entry before another one.
+func (f *follower) declareArguments(entry, before string) *scriptArguments {
+	a := newScriptArguments(2, 3)
+	a.key("meta", f.keys.meta)
+	a.key("log", f.keys.log)
+	a.value("epoch", f.epoch)
+	a.value("entry", entry)
+	a.value("before", before)
+	return a
 }

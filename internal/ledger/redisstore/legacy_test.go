@@ -35,7 +35,7 @@ func TestStoredLedger(t *testing.T) {
 	t.Parallel()
 	for file, requireLedger := range map[string]func(*testing.T, ledger.Store){
 		"ledger.v4.json": storetest.RequireLegacy,
-		"ledger.v7.json": storetest.RequireStored,
+		"ledger.v7.json": storetest.RequireStored7,
 	} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
@@ -232,7 +233,7 @@ func (l *loss) suffer(ctx context.Context, d *damage) error {
 
 // watched is a view whose every state is checked.
 type watched struct {
-	*ledger.View
+	*ledgerview.View
 	wrong atomic.Pointer[error]
 	tried chan struct{} // closed when a snapshot was applied, or none could be
 }
@@ -241,7 +242,7 @@ type watched struct {
 // at the very first start.
 func (l *loss) watch(ctx context.Context, starting bool) *watched {
 	w := &watched{
-		View:  ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour}),
+		View:  ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: time.Hour}),
 		tried: make(chan struct{}),
 	}
 	tried := sync.OnceFunc(func() { close(w.tried) })
@@ -267,8 +268,8 @@ func (l *loss) watch(ctx context.Context, starting bool) *watched {
 func (w *watched) commits() (day, total uint64) {
 	got := storetest.EmittedSeries{}
 	w.Visit(storetest.Noon, got)
-	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
-	return ada.Of[ledger.MetricCount], ada.Of[ledger.MetricTotal]
+	ada := got[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+	return ada.Of[ledgerview.MetricCount], ada.Of[ledgerview.MetricTotal]
 }
 
 // await waits until the view counts so many commits in all, and those of the last day.

@@ -46,6 +46,7 @@ type seriesTable struct {
 	newest      []int64           // time of the newest event in Unix seconds, at least 1; 0 for the user "_other"
 }
 
+// seriesKey identifies a user in a repository.
 type seriesKey struct {
 	repo  int64
 	actor activity.Actor
@@ -54,6 +55,8 @@ type seriesKey struct {
 // maxBatchSeries is the most series of a batch: an index has two bytes.
 const maxBatchSeries = math.MaxUint16
 
+// newCommitPlan plans a batch with what the cache has of the organization. It returns ledger.ErrInvalid for what cannot
+// be stored.
 func newCommitPlan(fence uint64, b *ledger.Batch, facts *orgFacts) (*commitPlan, error) {
 	p := &commitPlan{
 		batch: b, newRepos: make(map[int64]time.Time),
@@ -136,6 +139,7 @@ func (p *commitPlan) admitEvents(facts *orgFacts) {
 	}
 }
 
+// add appends an admitted event.
 func (t *eventTable) add(e *activity.Event) {
 	start := len(t.records)
 	t.records = appendKey(t.records, e.Key())
@@ -178,6 +182,7 @@ func (t *seriesTable) newestTimes() []any {
 	return list
 }
 
+// receipt returns the receipt of a commit by the numbers that the script returned.
 func (p *commitPlan) receipt(recorded, folded int64) ledger.Receipt {
 	return ledger.Receipt{
 		Recorded: int(recorded), Duplicates: p.duplicates + len(p.events.keys) - int(recorded), Dropped: p.dropped,
@@ -230,6 +235,7 @@ func (p *commitPlan) arguments(keys *orgKeys, fence uint64, facts *orgFacts, mod
 	return a
 }
 
+// addForCommit adds the keys of the commit script.
 func (k *orgKeys) addForCommit(a *scriptArguments) {
 	a.key("meta", k.meta)
 	a.key("seen", k.seen)
@@ -245,6 +251,7 @@ func (k *orgKeys) addForCommit(a *scriptArguments) {
 // coverageChanges are the changes of the hash "cov", each as the commit script reads it.
 type coverageChanges struct{ contacts, set, deleted, signals, gaps, tips []any }
 
+// coverageChanges returns the changes of the hash "cov" that the progress makes.
 func (p *commitPlan) coverageChanges() coverageChanges {
 	var c coverageChanges
 	for i := range p.metadata.Progress.Repos {
@@ -253,12 +260,16 @@ func (p *commitPlan) coverageChanges() coverageChanges {
 	return c
 }
 
+// add adds the changes of a repository's progress. newRepos has the repositories that the batch introduces.
 func (c *coverageChanges) add(r *ledger.RepoProgress, newRepos map[int64]time.Time) {
 	if since, ok := newRepos[r.ID]; ok && since.Equal(r.Since) {
 		c.contacts = append(c.contacts, contactField(r.ID), encodeContact(r))
 	}
 	if r.Name != "" {
 		c.set = append(c.set, nameField(r.ID), r.Name)
+	}
+	if r.Streams != 0 {
+		c.set = append(c.set, streamsField(r.ID), strconv.Itoa(int(r.Streams)))
 	}
 	if r.Presence == ledger.PresenceGone && !r.GoneSince.IsZero() {
 		c.set = append(c.set, goneField(r.ID), encodeTime(r.GoneSince))
@@ -290,6 +301,7 @@ func encodeTips(r *ledger.RepoProgress) string {
 	return strings.Join(tips, " ")
 }
 
+// entryFields returns the list "entries" of the commit script.
 func (p *commitPlan) entryFields() []any {
 	var list []any
 	for i := range p.metadata.Entries {
@@ -299,6 +311,7 @@ func (p *commitPlan) entryFields() []any {
 	return list
 }
 
+// tallyFields returns the list "tallies" of the commit script.
 func (p *commitPlan) tallyFields() []any {
 	var list []any
 	for _, t := range p.metadata.Tallies {

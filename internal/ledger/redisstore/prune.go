@@ -62,6 +62,7 @@ type pruning struct {
 	pruned, carried, swept time.Time
 }
 
+// loadState reads what the organization's meta says of earlier prunings.
 func (p *pruning) loadState(ctx context.Context) error {
 	values, err := p.store.client.HMGet(ctx, p.keys.meta, "epoch", "pruned", "carried", "swept", "last").Result()
 	if err != nil {
@@ -190,18 +191,32 @@ func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]
 	return expired
 }
 
+// carryTotals runs the carry script.
 func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[string]*ledger.Totals) error {
-	args := make([]any, 0, 4+2*len(carry))
-	args = append(args, p.epoch, encodeOptionalTime(p.carried), encodeOptionalTime(limit), legacyTotalIDs())
-	for field, totals := range carry {
-		args = append(args, field, formatTotals(totals))
-	}
-	keys := []string{p.keys.meta, p.keys.series, p.keys.carried}
-	applied, err := carryScript.Run(ctx, p.store.client, keys, args...).Int()
+	a := p.carryArguments(limit, carry)
+	applied, err := carryScript.Run(ctx, p.store.client, a.keys, a.values...).Int()
 	if err == nil && applied == 0 {
 		err = errConcurrentChange
 	}
 	return err
+}
+
+// carryArguments returns the arguments of the carry script. carry has the totals to add by field of the hash "carried".
+func (p *pruning) carryArguments(limit time.Time, carry map[string]*ledger.Totals) *scriptArguments {
+	a := newScriptArguments(3, 4+2*len(carry))
+	a.key("meta", p.keys.meta)
+	a.key("series", p.keys.series)
+	a.key("carried", p.keys.carried)
+	a.value("epoch", p.epoch)
+	a.value("expected_carried", encodeOptionalTime(p.carried))
+	a.value("limit", encodeOptionalTime(limit))
+	a.value("legacy", legacyTotalIDs())
+	totals := make([]any, 0, 2*len(carry))
+	for field, sums := range carry {
+		totals = append(totals, field, formatTotals(sums))
+	}
+	a.remaining("totals", totals)
+	return a
 }
 
 // trim deletes the keys of events and the log entries before the limit.

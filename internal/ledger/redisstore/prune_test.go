@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
@@ -88,7 +89,8 @@ func TestInterruptedPruning(t *testing.T) {
 				t.Helper()
 				shown := storetest.EmittedSeries{}
 				storetest.LatestView(t, store, "acme").Visit(storetest.Noon, shown)
-				require.Equal(t, uint64(2), shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal])
+				ada := shown[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+				require.Equal(t, uint64(2), ada.Of[ledgerview.MetricTotal])
 			}
 			p := &pruning{store: store, org: "acme", keys: store.keys("acme")}
 			require.NoError(t, p.loadState(t.Context()))

@@ -22,7 +22,7 @@ const (
 // purgeSet has the repositories that a pruning deletes, and their fields of other hashes than "cov".
 type purgeSet struct {
 	repos           []ledger.RepoProgress
-	totals, entries []any // fields of the hashes "carried" and "samples"
+	totals, entries []any // fields of the hashes "carried" and "samples" (the entries)
 }
 
 // findPurgeable returns the repositories that can be purged: gone, and without an event that is not carried. Readers of
@@ -101,6 +101,7 @@ func (f *purgeSet) addTo(a *scriptArguments) {
 		id := f.repos[i].ID
 		gone = append(gone, goneField(id), encodeTime(f.repos[i].GoneSince))
 		coverage = append(coverage, contactField(id), nameField(id), goneField(id), signalsField(id), tipsField(id))
+		coverage = append(coverage, streamsField(id))
 		for _, stream := range activity.AllStreams() {
 			coverage = append(coverage, gapsField(id, stream))
 		}

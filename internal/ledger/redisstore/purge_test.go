@@ -18,6 +18,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
@@ -26,13 +27,13 @@ const retention = 14 * 24 * time.Hour
 
 // watcher is a view that follows step by step.
 type watcher struct {
-	view *ledger.View
+	view *ledgerview.View
 	f    *follower
 }
 
 func watch(t *testing.T, s *Store) *watcher {
 	t.Helper()
-	view := ledger.NewView(ledger.ViewSettings{Retention: retention, Grace: time.Hour})
+	view := ledgerview.New(ledgerview.Settings{Retention: retention, Grace: time.Hour})
 	w := &watcher{view: view, f: &follower{
 		store: s, org: "acme", keys: s.keys("acme"),
 		apply: func(c ledger.Change) error {

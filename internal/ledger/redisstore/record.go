@@ -238,9 +238,8 @@ func (r *recordReader) decodeCarried(field, value string) (c ledger.CarriedTotal
 	return c, err
 }
 
-// Totals are "id:value id:value ...", with the ids of ledger.TotalIDs in decimal. Earlier versions wrote the values of
-// ledger.LegacyTotals without ids.
-
+// formatTotals returns totals as they are stored and as the carry script reads them: "id:value id:value ...", with the
+// ids of ledger.TotalIDs in decimal, without the totals that are 0.
 func formatTotals(t *ledger.Totals) string {
 	var b strings.Builder
 	for i, id := range ledger.TotalIDs() {
@@ -255,6 +254,8 @@ func formatTotals(t *ledger.Totals) string {
 	return b.String()
 }
 
+// parseTotals decodes what formatTotals returned, and the values without ids that earlier versions stored, in the order
+// of ledger.LegacyTotalIDs.
 func parseTotals(text string) (t ledger.Totals, err error) {
 	list := strings.Fields(text)
 	legacy := !strings.Contains(text, ":")
@@ -282,10 +283,12 @@ func parseTotals(text string) (t ledger.Totals, err error) {
 // Names with labels are one field. Their separator is a character that no label has.
 const separator = "\x1f"
 
+// joinName returns the field of a tally or of an entry: its name and labels with separators.
 func joinName(name string, labels [2]string) string {
 	return name + separator + labels[0] + separator + labels[1]
 }
 
+// splitName decodes what joinName encoded.
 func splitName(field string) (name string, labels [2]string, err error) {
 	parts := strings.Split(field, separator)
 	if len(parts) != 3 {

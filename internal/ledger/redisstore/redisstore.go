@@ -15,7 +15,7 @@
 //	carried  hash    a user in a repository → totals of the events that were pruned
 //	cov      hash    the exceptions to full coverage of each repository: see coverage.go
 //	tallies  hash    shared operational counters
-//	samples  hash    replicated key-value entries
+//	samples  hash    the ledger's entries. The name is older than that word; it is stored, so it stays
 //
 // The keys are valid only together: each hash and the set have a marker with the epoch, meta has the number of their
 // fields, and the entries of the log are a chain (scripts/integrity.lua). When a key or an entry is missing, the next
@@ -132,6 +132,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // orgKeys has the names of an organization's keys, see the package's comment.
 type orgKeys struct{ meta, seen, removed, log, series, carried, cov, tallies, entries string }
 
+// keys returns the names of the keys of an organization.
 func (s *Store) keys(org string) orgKeys {
 	name := func(part string) string {
 		return rediskeys.Prefix(s.settings.Prefix).Org(org, part)
@@ -142,6 +143,7 @@ func (s *Store) keys(org string) orgKeys {
 	}
 }
 
+// grantsKey returns the name of the hash with the number of series that each organization may have.
 func (s *Store) grantsKey() string {
 	return rediskeys.Prefix(s.settings.Prefix).Deployment("grants")
 }

@@ -29,8 +29,10 @@ func parseOptionalTime(text string) time.Time {
 	return time.Unix(n, 0).UTC()
 }
 
+// encodeTime returns a time in Unix seconds.
 func encodeTime(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
+// parseTime decodes what encodeTime encoded.
 func parseTime(text string) (t time.Time, ok bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	t = time.Unix(n, 0).UTC()

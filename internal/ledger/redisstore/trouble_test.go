@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/redisstore"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/storetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
@@ -35,10 +36,10 @@ func commitOf(tb testing.TB, s ledger.Store, number int64) ledger.Receipt {
 	return receipt
 }
 
-func totalOf(view *ledger.View) uint64 {
+func totalOf(view *ledgerview.View) uint64 {
 	shown := storetest.EmittedSeries{}
 	view.Visit(storetest.Noon, shown)
-	return shown[ledger.Series{Repo: "repo-1", User: "ada"}].Of[ledger.MetricTotal]
+	return shown[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[ledgerview.MetricTotal]
 }
 
 // trips counts round trips.
@@ -151,7 +152,7 @@ func TestLostTail(t *testing.T) {
 	server := redistest.Start(t)
 	client := server.Client()
 	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now})
-	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	view := ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: time.Hour})
 	snapshots := make(chan struct{}, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -191,7 +192,7 @@ func TestEmptiedRedis(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
 	store := redisstore.New(client, redisstore.Settings{Prefix: "gx", Now: time.Now})
-	view := ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+	view := ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: time.Hour})
 	snapshots := make(chan struct{}, 10)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

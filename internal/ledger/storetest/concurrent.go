@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // manyAtOnce runs 8 overlapping writers and 4 followers that start at different times. At the end all followers show
@@ -85,7 +86,7 @@ func boundAtOnce(t *testing.T, h Harness, bound int) {
 	series, events := 0, uint64(0)
 	for _, name := range names {
 		for key, values := range visited(LatestView(t, s, name), Noon) {
-			events += values.Of[ledger.MetricTotal]
+			events += values.Of[ledgerview.MetricTotal]
 			if key.User != activity.LoginOther {
 				series++
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 func window(from, until time.Time) []ledger.StreamWindow {
@@ -78,10 +79,10 @@ func disabledStream(t *testing.T, h Harness) {
 		return cov
 	}
 	day := func() uint64 {
-		return shown(t, s, edge)[ledger.Series{
+		return shown(t, s, edge)[ledgerview.Series{
 			Repo: "repo-1",
 			User: "ada",
-		}].Of[ledger.MetricCount+ledger.Metric(activity.KindPullRequestOpened.Index())]
+		}].Of[ledgerview.MetricCount+ledgerview.Metric(activity.KindPullRequestOpened.Index())]
 	}
 	require.Equal(t, uint64(1), day(), "the window is frozen")
 	cov := signals(activity.StreamsOf(activity.StreamPulls), Noon)
@@ -119,6 +120,7 @@ func goneAndBack(t *testing.T, h Harness) {
 func purging(t *testing.T, h Harness) {
 	t.Helper()
 	s := h.Open(t)
+	old, limit := Noon.AddDate(0, 0, -10), Noon.AddDate(0, 0, -5)
 	introduced := IntroduceRepos(1, 2, 3)
 	for i := range introduced.Repos {
 		introduced.Repos[i].FirstSeen = introduced.Repos[i].Since
@@ -126,17 +128,43 @@ func purging(t *testing.T, h Harness) {
 	commit(t, s, ledger.Batch{Org: org, Observed: Noon, Progress: introduced})
 	follower := follow(t, s, newView())
 	defer func() { follower.stop() }()
-	old := Noon.AddDate(0, 0, -10)
-	events := func(number int64, at time.Time) (list []activity.Event) {
-		for repo := range int64(3) {
-			e := Event(activity.KindCommit, 10*number+repo, "ada", at)
-			e.Repo = repo + 1
-			list = append(list, e)
+	commitPurgeable(t, s, old, limit)
+	require.NoError(t, s.Prune(t.Context(), org, limit))
+	require.NoError(t, s.Prune(t.Context(), org, limit.Add(time.Second)))
+	everywhere(t, h, &s, &follower, 1, func(view *ledgerview.View) {
+		var data []string
+		for _, entry := range view.Entries("of") {
+			data = append(data, string(entry.Data))
 		}
-		return list
-	}
-	limit := Noon.AddDate(0, 0, -5)
-	b := batch(events(1, old)...)
+		require.ElementsMatch(t, []string{"2", "3", "other"}, data)
+		cov, err := s.Coverage(t.Context(), org)
+		require.NoError(t, err)
+		require.Len(t, cov.Repos, 2)
+		require.NotContains(t, cov.Repos, int64(1))
+	})
+	back := batch(commitInEach(2, Noon)...)
+	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back),
+		"events of a purged repository are dropped")
+	back.Progress = IntroduceRepos(1, 3)
+	back.Progress.Repos[1].Presence = ledger.PresenceReadable
+	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 2}, commit(t, s, back))
+	everywhere(t, h, &s, &follower, 2, func(view *ledgerview.View) {
+		got := visited(view, Noon)
+		for repo, want := range map[string]uint64{"repo-1": 1, "repo-2": 2, "repo-3": 2} {
+			require.Equal(t, want, got[ledgerview.Series{Repo: repo, User: "ada"}].Of[ledgerview.MetricTotal], repo)
+		}
+	})
+	_, err := s.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{
+		Repos: []ledger.RepoProgress{{ID: 2, Presence: ledger.PresencePurged}},
+	}})
+	require.ErrorIs(t, err, ledger.ErrInvalid)
+}
+
+// commitPurgeable commits an event and an entry of each of three repositories. The first left so long before a limit
+// that pruning purges it, the third not quite.
+func commitPurgeable(t *testing.T, s ledger.Store, old, limit time.Time) {
+	t.Helper()
+	b := batch(commitInEach(1, old)...)
 	for data, key := range map[string]ledger.EntryKey{
 		"1": {Repo: 1, Sub: "x"}, "2": {Repo: 2, Sub: "x"}, "3": {Repo: 3, Sub: "x"}, "other": {Sub: "other"},
 	} {
@@ -148,51 +176,16 @@ func purging(t *testing.T, h Harness) {
 		{ID: 3, Presence: ledger.PresenceGone, GoneSince: limit.Add(-23 * time.Hour)},
 	}
 	commit(t, s, b)
-	require.NoError(t, s.Prune(t.Context(), org, limit))
-	require.NoError(t, s.Prune(t.Context(), org, limit.Add(time.Second)))
+}
 
-	same := func(check func(view *ledger.View)) {
-		t.Helper()
-		check(follower.view)
-		check(LatestView(t, s, org))
-		if h.Durable {
-			follower.stop()
-			s = h.Open(t)
-			follower = follow(t, s, follower.view)
-			check(LatestView(t, s, org))
-		}
+// commitInEach returns a commit of ada in each of the repositories 1 to 3.
+func commitInEach(number int64, at time.Time) (list []activity.Event) {
+	for repo := range int64(3) {
+		e := Event(activity.KindCommit, 10*number+repo, "ada", at)
+		e.Repo = repo + 1
+		list = append(list, e)
 	}
-	setMark(t, s, 1)
-	follower.wait(1)
-	same(func(view *ledger.View) {
-		var of []string
-		for _, sample := range view.Entries("of") {
-			of = append(of, string(sample.Data))
-		}
-		require.ElementsMatch(t, []string{"2", "3", "other"}, of)
-		cov, err := s.Coverage(t.Context(), org)
-		require.NoError(t, err)
-		require.Len(t, cov.Repos, 2)
-		require.NotContains(t, cov.Repos, int64(1))
-	})
-	back := batch(events(2, Noon)...)
-	require.Equal(t, ledger.Receipt{Recorded: 2, Dropped: 1}, commit(t, s, back),
-		"events of a purged repository are dropped")
-	back.Progress = IntroduceRepos(1, 3)
-	back.Progress.Repos[1].Presence = ledger.PresenceReadable
-	require.Equal(t, ledger.Receipt{Recorded: 1, Duplicates: 2}, commit(t, s, back))
-	setMark(t, s, 2)
-	follower.wait(2)
-	same(func(view *ledger.View) {
-		got := visited(view, Noon)
-		for repo, want := range map[string]uint64{"repo-1": 1, "repo-2": 2, "repo-3": 2} {
-			require.Equal(t, want, got[ledger.Series{Repo: repo, User: "ada"}].Of[ledger.MetricTotal], repo)
-		}
-	})
-	_, err := s.Commit(t.Context(), 1, ledger.Batch{Org: org, Observed: Noon, Progress: ledger.Progress{
-		Repos: []ledger.RepoProgress{{ID: 2, Presence: ledger.PresencePurged}},
-	}})
-	require.ErrorIs(t, err, ledger.ErrInvalid)
+	return list
 }
 
 // commitProgress commits progress of repository 1.
@@ -219,7 +212,7 @@ func rename(t *testing.T, h Harness) {
 	commitProgress(t, s, time.Time{}, ledger.RepoProgress{Name: "moved"})
 	setMark(t, s, 2)
 	follower.wait(2)
-	want := EmittedSeries{{Repo: "moved", User: "ada"}: before[ledger.Series{Repo: "repo-1", User: "ada"}]}
+	want := EmittedSeries{{Repo: "moved", User: "ada"}: before[ledgerview.Series{Repo: "repo-1", User: "ada"}]}
 	require.Equal(t, want, visited(follower.view, Noon))
 	require.Equal(t, want, shown(t, s, Noon))
 }
@@ -235,9 +228,9 @@ func lagging(t *testing.T, h Harness) {
 	missed := window(Noon, later)
 	commitProgress(t, s, later, ledger.RepoProgress{Missed: missed})
 	counts := func() (reviews, commits uint64) {
-		ada := shown(t, s, later)[ledger.Series{Repo: "repo-1", User: "ada"}]
-		return ada.Of[ledger.MetricCount+ledger.Metric(activity.KindReviewSubmitted.Index())],
-			ada.Of[ledger.MetricCount]
+		ada := shown(t, s, later)[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+		return ada.Of[ledgerview.MetricCount+ledgerview.Metric(activity.KindReviewSubmitted.Index())],
+			ada.Of[ledgerview.MetricCount]
 	}
 	reviews, commits := counts()
 	require.Equal(t, [2]uint64{1, 0}, [2]uint64{reviews, commits}, "pull requests could not be read, commits could")
@@ -295,8 +288,8 @@ func callersBatch(t *testing.T, h Harness) {
 	copy(b.Entries[0].Data, "eve")
 	setMark(t, s, 1)
 	follower.wait(1)
-	for _, view := range []*ledger.View{follower.view, LatestView(t, s, org)} {
-		require.Contains(t, visited(view, Noon), ledger.Series{Repo: "repo-1", User: "ada"})
+	for _, view := range []*ledgerview.View{follower.view, LatestView(t, s, org)} {
+		require.Contains(t, visited(view, Noon), ledgerview.Series{Repo: "repo-1", User: "ada"})
 		sum := view.Summary()
 		require.Equal(t, map[ledger.TallyKey]uint64{{Name: "kept"}: 1}, sum.Tallies)
 		require.Len(t, view.Entries("kept"), 1)

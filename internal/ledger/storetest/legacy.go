@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // RequireLegacy checks a store over a ledger that the version before frames of version 7 wrote: it has the events, the
@@ -22,18 +23,18 @@ func RequireLegacy(t *testing.T, s ledger.Store) {
 		view := LatestView(t, s, org)
 		got := visited(view, Noon)
 		require.Len(t, got, 3)
-		ada := got[ledger.Series{Repo: "repo-1", User: "ada-new"}] // the account has two logins in the ledger
+		ada := got[ledgerview.Series{Repo: "repo-1", User: "ada-new"}] // the account has two logins in the ledger
 		for kind, total := range map[activity.Kind]uint64{
 			activity.KindCommit: commits + 1, activity.KindPullRequestOpened: 1, activity.KindPullRequestMerged: 1,
 			activity.KindReviewSubmitted: 1,
 		} {
-			require.Equal(t, total, ada.Of[ledger.MetricTotal+ledger.Metric(kind.Index())], kind)
+			require.Equal(t, total, ada.Of[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())], kind)
 		}
-		require.Equal(t, commits, ada.Of[ledger.MetricCount])
-		require.Equal(t, 10*(commits+1), ada.Of[ledger.MetricTotalLinesAdded])
-		require.Equal(t, commits+1, ada.Of[ledger.MetricTotalLinesRemoved])
-		require.Contains(t, got, ledger.Series{Repo: "repo-1", User: "renovate[bot]"})
-		require.Contains(t, got, ledger.Series{Repo: "repo-1", User: "bob"})
+		require.Equal(t, commits, ada.Of[ledgerview.MetricCount])
+		require.Equal(t, 10*(commits+1), ada.Of[ledgerview.MetricTotalLinesAdded])
+		require.Equal(t, commits+1, ada.Of[ledgerview.MetricTotalLinesRemoved])
+		require.Contains(t, got, ledgerview.Series{Repo: "repo-1", User: "renovate[bot]"})
+		require.Contains(t, got, ledgerview.Series{Repo: "repo-1", User: "bob"})
 		require.Equal(t, uint64(3), view.Summary().Tallies[ledger.TallyKey{Name: "runs", Labels: [2]string{"success"}}])
 		require.Len(t, view.Entries("kept"), 1)
 	}
@@ -55,8 +56,8 @@ func RequireLegacy(t *testing.T, s ledger.Store) {
 	requireShown(2)
 	require.NoError(t, s.Prune(t.Context(), org, Noon.Add(-90*time.Minute)))
 	view := LatestView(t, s, org)
-	ada := visited(view, Noon)[ledger.Series{Repo: "repo-1", User: "ada-new"}]
-	require.Equal(t, uint64(3), ada.Of[ledger.MetricTotal], "totals without ids and with them add up")
-	require.Equal(t, uint64(1), ada.Of[ledger.MetricCount])
-	require.Equal(t, uint64(30), ada.Of[ledger.MetricTotalLinesAdded])
+	ada := visited(view, Noon)[ledgerview.Series{Repo: "repo-1", User: "ada-new"}]
+	require.Equal(t, uint64(3), ada.Of[ledgerview.MetricTotal], "totals without ids and with them add up")
+	require.Equal(t, uint64(1), ada.Of[ledgerview.MetricCount])
+	require.Equal(t, uint64(30), ada.Of[ledgerview.MetricTotalLinesAdded])
 }

@@ -13,12 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // live is a view that follows an organization in the background.
 type live struct {
 	t    *testing.T
-	view *ledger.View
+	view *ledgerview.View
 	stop func()
 
 	mu   sync.Mutex
@@ -31,7 +32,7 @@ type live struct {
 var mark = ledger.EntryKey{Name: "mark"}
 
 // follow starts a view, or lets one that was stopped go on with a store that was opened again.
-func follow(t *testing.T, s ledger.Store, view *ledger.View) *live {
+func follow(t *testing.T, s ledger.Store, view *ledgerview.View) *live {
 	t.Helper()
 	l := &live{t: t, view: view, seen: -1, mark: -1}
 	l.cond = sync.NewCond(&l.mu)
@@ -54,9 +55,9 @@ func (l *live) apply(c ledger.Change) error {
 	l.view.Apply(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, sample := range c.Entries {
-		if sample.EntryKey == mark {
-			l.seen, _ = strconv.Atoi(string(sample.Data)) // as setMark wrote it
+	for _, entry := range c.Entries {
+		if entry.EntryKey == mark {
+			l.seen, _ = strconv.Atoi(string(entry.Data)) // as setMark wrote it
 		}
 	}
 	if l.view.IsCaughtUp() && l.mark != l.seen {
@@ -84,4 +85,22 @@ func (l *live) wait(n int) {
 		l.cond.Wait()
 	}
 	require.NoError(l.t, l.err)
+}
+
+// everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a
+// restart.
+func everywhere(
+	t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledgerview.View),
+) {
+	t.Helper()
+	setMark(t, *s, mark)
+	(*follower).wait(mark)
+	check((*follower).view)
+	check(LatestView(t, *s, org))
+	if h.Durable {
+		(*follower).stop()
+		*s = h.Open(t)
+		*follower = follow(t, *s, (*follower).view)
+		check(LatestView(t, *s, org))
+	}
 }

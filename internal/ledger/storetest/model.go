@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 func drawEvent(t *rapid.T) activity.Event {
@@ -90,15 +91,15 @@ func (m *model) prune(before time.Time) {
 
 // line is one metric of one series.
 type line struct {
-	series ledger.Series
-	metric ledger.Metric
+	series ledgerview.Series
+	metric ledgerview.Metric
 }
 
 func plain(s EmittedSeries) map[line]uint64 {
 	lines := make(map[line]uint64)
 	for series, v := range s {
-		for m := range ledger.NumMetrics {
-			if metric := ledger.Metric(m); v.Present.Has(metric) {
+		for m := range ledgerview.NumMetrics {
+			if metric := ledgerview.Metric(m); v.Present.Has(metric) {
 				lines[line{series, metric}] = v.Of[m]
 			}
 		}
@@ -112,14 +113,14 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 		if m.removed[key] {
 			continue
 		}
-		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
-		count := line{series, ledger.MetricCount + ledger.Metric(e.Kind.Index())}
+		series := ledgerview.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
+		count := line{series, ledgerview.MetricCount + ledgerview.Metric(e.Kind.Index())}
 		lines[count] += 0
 		if e.Time.After(at.Add(-24 * time.Hour)) {
 			lines[count]++
 		}
 		if e.Kind == activity.KindCommit {
-			added, removed := line{series, ledger.MetricLinesAdded}, line{series, ledger.MetricLinesRemoved}
+			added, removed := line{series, ledgerview.MetricLinesAdded}, line{series, ledgerview.MetricLinesRemoved}
 			lines[added] += 0
 			lines[removed] += 0
 			if ledger.LastCompleteWeek(at).Contains(e.Time) {
@@ -127,7 +128,7 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 				lines[removed] += uint64(e.Measures[activity.CommitDeletions])
 			}
 		}
-		last := line{series, ledger.MetricLastEvent}
+		last := line{series, ledgerview.MetricLastEvent}
 		lines[last] = max(lines[last], uint64(e.Time.Unix()))
 	}
 	m.totals(lines)
@@ -137,14 +138,14 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 // totals adds the sums of the series that are there.
 func (m *model) totals(lines map[line]uint64) {
 	for _, e := range m.ever {
-		series := ledger.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
-		if _, alive := lines[line{series, ledger.MetricLastEvent}]; !alive {
+		series := ledgerview.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
+		if _, alive := lines[line{series, ledgerview.MetricLastEvent}]; !alive {
 			continue
 		}
-		lines[line{series, ledger.MetricTotal + ledger.Metric(e.Kind.Index())}]++
+		lines[line{series, ledgerview.MetricTotal + ledgerview.Metric(e.Kind.Index())}]++
 		if e.Kind == activity.KindCommit {
-			lines[line{series, ledger.MetricTotalLinesAdded}] += uint64(e.Measures[activity.CommitAdditions])
-			lines[line{series, ledger.MetricTotalLinesRemoved}] += uint64(e.Measures[activity.CommitDeletions])
+			lines[line{series, ledgerview.MetricTotalLinesAdded}] += uint64(e.Measures[activity.CommitAdditions])
+			lines[line{series, ledgerview.MetricTotalLinesRemoved}] += uint64(e.Measures[activity.CommitDeletions])
 		}
 	}
 }

@@ -11,30 +11,15 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
-const metricCommits = ledger.MetricCount
+const metricCommits = ledgerview.MetricCount
 
 // counted returns a user's commits in the last 24 h and the total.
-func counted(view *ledger.View, user string) [2]uint64 {
-	values := visited(view, Noon)[ledger.Series{Repo: "repo-1", User: user}]
-	return [2]uint64{values.Of[metricCommits], values.Of[ledger.MetricTotal]}
-}
-
-// everywhere checks a view from the beginning, one that starts late and, where the store is durable, one after a
-// restart.
-func everywhere(t *testing.T, h Harness, s *ledger.Store, follower **live, mark int, check func(view *ledger.View)) {
-	t.Helper()
-	setMark(t, *s, mark)
-	(*follower).wait(mark)
-	check((*follower).view)
-	check(LatestView(t, *s, org))
-	if h.Durable {
-		(*follower).stop()
-		*s = h.Open(t)
-		*follower = follow(t, *s, (*follower).view)
-		check(LatestView(t, *s, org))
-	}
+func counted(view *ledgerview.View, user string) [2]uint64 {
+	values := visited(view, Noon)[ledgerview.Series{Repo: "repo-1", User: user}]
+	return [2]uint64{values.Of[metricCommits], values.Of[ledgerview.MetricTotal]}
 }
 
 // removedAndRestored checks that removed events are in no window, that they are again when they are read again, and
@@ -49,7 +34,7 @@ func removedAndRestored(t *testing.T, h Harness) {
 	requireCounted := func(window, total uint64, message string) {
 		t.Helper()
 		mark++
-		everywhere(t, h, &s, &follower, mark, func(view *ledger.View) {
+		everywhere(t, h, &s, &follower, mark, func(view *ledgerview.View) {
 			t.Helper()
 			require.Equal(t, [2]uint64{window, total}, counted(view, "ada"), message)
 		})
@@ -88,10 +73,10 @@ func removedAndRestored(t *testing.T, h Harness) {
 	later.Observed = Noon.Add(time.Hour)
 	_, err = s.Commit(t.Context(), 2, later)
 	require.NoError(t, err)
-	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledger.Series{
+	require.Equal(t, uint64(5), visited(LatestView(t, s, org), Noon.Add(time.Hour))[ledgerview.Series{
 		Repo: "repo-1",
 		User: "ada",
-	}].Of[ledger.MetricTotal],
+	}].Of[ledgerview.MetricTotal],
 		"a removed event has been counted, also when it is pruned")
 }
 
@@ -122,9 +107,9 @@ func sweeps(t *testing.T, h Harness) {
 		view := LatestView(t, s, org)
 		require.Equal(t, [2]uint64{2, 3}, counted(view, "ada"))
 		got := visited(view, Noon)
-		require.Equal(t, uint64(1), got[ledger.Series{Repo: "repo-2", User: "ada"}].Of[metricCommits])
-		comments := ledger.MetricCount + ledger.Metric(activity.KindIssueComment.Index())
-		require.Equal(t, uint64(1), got[ledger.Series{Repo: "repo-1", User: "ada"}].Of[comments])
+		require.Equal(t, uint64(1), got[ledgerview.Series{Repo: "repo-2", User: "ada"}].Of[metricCommits])
+		comments := ledgerview.MetricCount + ledgerview.Metric(activity.KindIssueComment.Index())
+		require.Equal(t, uint64(1), got[ledgerview.Series{Repo: "repo-1", User: "ada"}].Of[comments])
 	}
 }
 
@@ -160,18 +145,20 @@ func tips(t *testing.T, h Harness) {
 		}
 	}
 	head := func(name string) *activity.Signals { return &activity.Signals{Head: name} }
-	commitProgress(1, 0, ledger.RepoProgress{Tips: []string{"aa"}})
+	resolved := func(tips ...string) ledger.TipChanges { return ledger.TipChanges{ResolvedTips: tips} }
+	commitProgress(1, 0, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"aa"}}})
 	requireTips("", "aa")
 	commitProgress(1, 1, ledger.RepoProgress{Signals: head("aa")})
 	requireTips("aa")
-	commitProgress(0, 2, ledger.RepoProgress{Tips: []string{"cc", "bb"}})
-	commitProgress(0, 3, ledger.RepoProgress{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}})
+	commitProgress(0, 2, ledger.RepoProgress{TipChanges: ledger.TipChanges{Tips: []string{"cc", "bb"}}})
+	both := ledger.TipChanges{Tips: []string{"bb"}, ResolvedTips: []string{"cc"}}
+	commitProgress(0, 3, ledger.RepoProgress{TipChanges: both})
 	requireTips("aa", "bb", "cc")
-	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), ResolvedTips: []string{"aa", "cc"}})
+	commitProgress(1, 4, ledger.RepoProgress{Signals: head("dd"), TipChanges: resolved("aa", "cc")})
 	requireTips("dd", "bb")
-	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), ResolvedTips: []string{"dd"}})
+	commitProgress(0, 5, ledger.RepoProgress{Signals: head("ee"), TipChanges: resolved("dd")})
 	requireTips("ee", "bb", "dd")
-	commitProgress(1, 6, ledger.RepoProgress{ResolvedTips: []string{"bb", "dd"}})
+	commitProgress(1, 6, ledger.RepoProgress{TipChanges: resolved("bb", "dd")})
 	requireTips("ee")
 	many := ledger.RepoProgress{}
 	for n := range 36 {
@@ -179,7 +166,7 @@ func tips(t *testing.T, h Harness) {
 	}
 	commitProgress(1, 7, many)
 	requireTips("ee", ledger.UnknownTip)
-	commitProgress(1, 8, ledger.RepoProgress{ResolvedTips: []string{ledger.UnknownTip}})
+	commitProgress(1, 8, ledger.RepoProgress{TipChanges: resolved(ledger.UnknownTip)})
 	requireTips("ee")
 }
 
@@ -200,11 +187,11 @@ func oneAccount(t *testing.T, h Harness) {
 	requireUsers := func(want map[string]uint64) {
 		t.Helper()
 		mark++
-		everywhere(t, h, &s, &follower, mark, func(view *ledger.View) {
+		everywhere(t, h, &s, &follower, mark, func(view *ledgerview.View) {
 			t.Helper()
 			got := make(map[string]uint64)
 			for series, values := range visited(view, Noon) {
-				got[series.User] = values.Of[ledger.MetricTotal]
+				got[series.User] = values.Of[ledgerview.MetricTotal]
 			}
 			require.Equal(t, want, got)
 		})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // RecordStored commits a ledger with something of everything that a store holds: events of every kind in the log and in
@@ -19,11 +20,11 @@ import (
 func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 	t.Helper()
 	introduce(t, s, 1, 2, 3)
-	commit(t, s, batch(storedEvents(100, Noon.Add(-48*time.Hour))...))
+	commit(t, s, batch(storedEvents(activity.EveryStream, 100, Noon.Add(-48*time.Hour))...))
 	week := ledger.WeeklyLines{Week: ledger.LastCompleteWeek(Noon).Start, Complete: true, Users: []ledger.UserLines{
 		{Actor: activity.Actor{ID: 7, Login: "ada"}, Added: 30, Removed: 3},
 	}}
-	b := batch(storedEvents(200, Noon.Add(-time.Hour))...)
+	b := batch(storedEvents(activity.EveryStream, 200, Noon.Add(-time.Hour))...)
 	b.Entries = []ledger.Entry{
 		{EntryKey: ledger.WeeklyLinesKey(1), Data: week.Encode(), Observed: Noon},
 		{EntryKey: ledger.LoginKey(7), Data: []byte("ada-new"), Observed: Noon},
@@ -39,8 +40,8 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 	require.NoError(t, s.Prune(t.Context(), org, Noon.Add(-24*time.Hour)))
 	halfway()
 	window := activity.Window{Start: Noon, End: Noon.Add(time.Hour)} // after the first contact: the sums stay shown
-	more := batch(storedEvents(300, Noon.Add(-time.Minute))...)
-	removed := storedEvents(200, Noon.Add(-time.Hour))
+	more := batch(storedEvents(activity.EveryStream, 300, Noon.Add(-time.Minute))...)
+	removed := storedEvents(activity.EveryStream, 200, Noon.Add(-time.Hour))
 	more.Removed = []activity.Key{removed[0].Key(), removed[3].Key()}
 	more.Progress.Repos = []ledger.RepoProgress{
 		{
@@ -52,7 +53,7 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 				Issues:   activity.LatestUpdate{Number: 8, UpdatedAt: Noon},
 				Disabled: activity.StreamsOf(activity.StreamComments), DisabledSince: Noon,
 			},
-			Tips: []string{"89abcdef0123456789abcdef0123456789abcdef"},
+			TipChanges: ledger.TipChanges{Tips: []string{"89abcdef0123456789abcdef0123456789abcdef"}},
 		},
 		{ID: 2, Presence: ledger.PresenceGone, GoneSince: Noon},
 	}
@@ -61,10 +62,14 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 	commit(t, s, batch(removed[3])) // it is there again
 }
 
-// storedEvents are one event of every kind by an account, and a commit of each of the actors without one.
-func storedEvents(first int64, at time.Time) []activity.Event {
+// storedEvents are one event of every kind of some streams by an account, and a commit of each of the actors without
+// one.
+func storedEvents(streams activity.Streams, first int64, at time.Time) []activity.Event {
 	var events []activity.Event
 	for i, kind := range activity.Kinds() {
+		if !streams.Has(kind.Stream()) {
+			continue
+		}
 		e := Event(kind, first+int64(i), "ada", at)
 		e.Actor.ID = 7
 		events = append(events, e)
@@ -79,10 +84,24 @@ func storedEvents(first int64, at time.Time) []activity.Event {
 // entries; and that it goes on from there.
 func RequireStored(t *testing.T, s ledger.Store) {
 	t.Helper()
-	requireStoredSums(t, s, 3)
+	requireStored(t, s, activity.EveryStream)
+}
+
+// RequireStored7 checks the same of a ledger of version 7, which has the first streams only: nothing of others was
+// read, and no sum of theirs is shown.
+func RequireStored7(t *testing.T, s ledger.Store) {
+	t.Helper()
+	requireStored(t, s, activity.FirstStreams)
+}
+
+func requireStored(t *testing.T, s ledger.Store, streams activity.Streams) {
+	t.Helper()
+	requireStoredSums(t, s, streams, 3)
 	cov, err := s.Coverage(t.Context(), org)
 	require.NoError(t, err)
 	one := cov.Repos[1]
+	require.Equal(t, streams, one.Streams)
+	require.Equal(t, streams, streamsWithHistory(cov.Repos[3]))
 	require.Equal(t, "0123456789abcdef0123456789abcdef01234567", one.Signals.Head)
 	require.Equal(t, Noon, one.Signals.HeadReadAt)
 	require.Equal(t, "main", one.Signals.Branch)
@@ -111,36 +130,53 @@ func RequireStored(t *testing.T, s ledger.Store) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(30), week.Users[0].Added)
 
-	require.Equal(t, ledger.Receipt{Duplicates: 6}, commit(t, s, batch(storedEvents(300, Noon.Add(-time.Minute))...)))
-	require.Equal(t, ledger.Receipt{Recorded: 6}, commit(t, s, batch(storedEvents(400, Noon)...)))
+	n := len(storedEvents(streams, 300, Noon))
+	again := batch(storedEvents(streams, 300, Noon.Add(-time.Minute))...)
+	require.Equal(t, ledger.Receipt{Duplicates: n}, commit(t, s, again))
+	require.Equal(t, ledger.Receipt{Recorded: n}, commit(t, s, batch(storedEvents(streams, 400, Noon)...)))
 	require.NoError(t, s.Prune(t.Context(), org, Noon.Add(-30*time.Minute)))
-	requireStoredSums(t, s, 4)
+	requireStoredSums(t, s, streams, 4)
+}
+
+func streamsWithHistory(r *ledger.RepoCoverage) (set activity.Streams) {
+	for _, s := range activity.AllStreams() {
+		if r.HasHistory(s) {
+			set = set.With(s)
+		}
+	}
+	return set
 }
 
 // requireStoredSums checks the windows and sums of three users after a number of rounds of storedEvents.
-func requireStoredSums(t *testing.T, s ledger.Store, rounds uint64) {
+func requireStoredSums(t *testing.T, s ledger.Store, streams activity.Streams, rounds uint64) {
 	t.Helper()
 	view := LatestView(t, s, org)
 	got := visited(view, Noon)
 	require.Len(t, got, 3)
 	total := func(user string, kind activity.Kind) uint64 { return total(got, user, kind) }
 	lines := func(user string) [2]uint64 {
-		values := got[ledger.Series{Repo: "repo-1", User: user}]
-		return [2]uint64{values.Of[ledger.MetricTotalLinesAdded], values.Of[ledger.MetricTotalLinesRemoved]}
+		values := got[ledgerview.Series{Repo: "repo-1", User: user}]
+		return [2]uint64{values.Of[ledgerview.MetricTotalLinesAdded], values.Of[ledgerview.MetricTotalLinesRemoved]}
 	}
 	const ada, bot, unlinked = "ada-new", "renovate[bot]", activity.LoginUnlinkedGitAuthor
 	for _, kind := range activity.Kinds() {
+		if !streams.Has(kind.Stream()) {
+			require.Zero(t, total(ada, kind), kind)
+			shown := got[ledgerview.Series{Repo: "repo-1", User: ada}].Present
+			require.False(t, shown.Has(ledgerview.TotalMetric(kind)), kind)
+			continue
+		}
 		user := ada
 		if kind == activity.KindReviewSubmitted {
 			user = bot
 		}
 		require.Equal(t, rounds, total(user, kind), kind)
-		values := got[ledger.Series{Repo: "repo-1", User: user}]
+		values := got[ledgerview.Series{Repo: "repo-1", User: user}]
 		want := uint64(2) // of the newest two rounds, one removed
 		if kind == activity.KindCommit && rounds == 3 {
 			want = 1
 		}
-		require.Equal(t, want, values.Of[ledger.MetricCount+ledger.Metric(kind.Index())], kind)
+		require.Equal(t, want, values.Of[ledgerview.MetricCount+ledgerview.Metric(kind.Index())], kind)
 	}
 	require.Equal(t, rounds, total(unlinked, activity.KindCommit))
 	require.Equal(t, [2]uint64{rounds * 10, rounds}, lines(ada))

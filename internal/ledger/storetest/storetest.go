@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // Harness opens the store under test.
@@ -100,6 +101,7 @@ func IntroduceRepos(repos ...int64) ledger.Progress {
 	for _, id := range repos {
 		p.Repos = append(p.Repos, ledger.RepoProgress{
 			ID: id, Name: fmt.Sprintf("repo-%d", id), FirstSeen: Noon, Since: Noon.AddDate(0, 0, -14),
+			Streams: activity.EveryStream,
 		})
 	}
 	return p
@@ -122,22 +124,22 @@ func commit(t *testing.T, s ledger.Store, b ledger.Batch) ledger.Receipt {
 }
 
 // EmittedSeries are the values of a view by series.
-type EmittedSeries map[ledger.Series]ledger.Values
+type EmittedSeries map[ledgerview.Series]ledgerview.Values
 
 // Emit implements ledger.Sink.
-func (s EmittedSeries) Emit(series ledger.Series, v *ledger.Values) { s[series] = *v }
+func (s EmittedSeries) Emit(series ledgerview.Series, v *ledgerview.Values) { s[series] = *v }
 
 // MarkStale implements ledger.Sink.
-func (EmittedSeries) MarkStale(ledger.Series, ledger.Mask) {}
+func (EmittedSeries) MarkStale(ledgerview.Series, ledgerview.Mask) {}
 
-func newView() *ledger.View {
-	return ledger.NewView(ledger.ViewSettings{Retention: 720 * time.Hour, Grace: time.Hour})
+func newView() *ledgerview.View {
+	return ledgerview.New(ledgerview.Settings{Retention: 720 * time.Hour, Grace: time.Hour})
 }
 
 var errCaught = errors.New("caught up")
 
 // LatestView returns a view of an organization that has caught up with a snapshot of now.
-func LatestView(tb testing.TB, s ledger.Store, org string) *ledger.View {
+func LatestView(tb testing.TB, s ledger.Store, org string) *ledgerview.View {
 	tb.Helper()
 	view := newView()
 	first := true
@@ -160,14 +162,14 @@ func shown(t *testing.T, s ledger.Store, at time.Time) EmittedSeries {
 	return visited(LatestView(t, s, org), at)
 }
 
-func visited(view *ledger.View, at time.Time) EmittedSeries {
+func visited(view *ledgerview.View, at time.Time) EmittedSeries {
 	result := EmittedSeries{}
 	view.Visit(at, result)
 	return result
 }
 
 func total(s EmittedSeries, user string, kind activity.Kind) uint64 {
-	return s[ledger.Series{Repo: "repo-1", User: user}].Of[ledger.MetricTotal+ledger.Metric(kind.Index())]
+	return s[ledgerview.Series{Repo: "repo-1", User: user}].Of[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())]
 }
 
 func unknownOrganization(t *testing.T, h Harness) {
@@ -194,9 +196,9 @@ func setUnion(t *testing.T, h Harness) {
 	got := shown(t, s, Noon)
 	require.Equal(t, uint64(2), total(got, "ada", activity.KindCommit))
 	require.Equal(t, uint64(1), total(got, "ada", activity.KindIssueComment))
-	ada := got[ledger.Series{Repo: "repo-1", User: "ada"}]
-	require.Equal(t, uint64(20), ada.Of[ledger.MetricTotalLinesAdded])
-	require.Equal(t, uint64(2), ada.Of[ledger.MetricTotalLinesRemoved])
+	ada := got[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+	require.Equal(t, uint64(20), ada.Of[ledgerview.MetricTotalLinesAdded])
+	require.Equal(t, uint64(2), ada.Of[ledgerview.MetricTotalLinesRemoved])
 	if sizer, ok := s.(Sizer); ok {
 		series, events := sizer.Sizes(org)
 		require.Equal(t, [2]int{1, 3}, [2]int{series, events})
@@ -211,8 +213,8 @@ func futureDates(t *testing.T, h Harness) {
 	later := batch(Event(activity.KindCommit, 1, "ada", Noon.AddDate(0, 0, 40)))
 	later.Observed = Noon.Add(time.Hour)
 	require.Equal(t, ledger.Receipt{Duplicates: 1}, commit(t, s, later))
-	ada := shown(t, s, Noon)[ledger.Series{Repo: "repo-1", User: "ada"}]
-	require.Equal(t, uint64(Noon.Unix()), ada.Of[ledger.MetricLastEvent])
+	ada := shown(t, s, Noon)[ledgerview.Series{Repo: "repo-1", User: "ada"}]
+	require.Equal(t, uint64(Noon.Unix()), ada.Of[ledgerview.MetricLastEvent])
 }
 
 func notWanted(t *testing.T, h Harness) {
@@ -256,7 +258,7 @@ func pruning(t *testing.T, h Harness) {
 	require.Equal(t, ledger.Receipt{Dropped: 1}, commit(t, s, batch(old)), "what was pruned is not recorded again")
 	got := shown(t, s, Noon)
 	require.Equal(t, uint64(2), total(got, "ada", activity.KindCommit))
-	require.NotContains(t, got, ledger.Series{Repo: "repo-1", User: "eve"})
+	require.NotContains(t, got, ledgerview.Series{Repo: "repo-1", User: "eve"})
 	commit(t, s, batch(Event(activity.KindIssueComment, 2, "eve", Noon)))
 	require.Equal(t, uint64(2), total(shown(t, s, Noon), "eve", activity.KindIssueComment),
 		"a sum goes on where it was")
@@ -310,7 +312,7 @@ func organizationsApart(t *testing.T, h Harness) {
 	result := EmittedSeries{}
 	LatestView(t, s, "other").Visit(Noon, result)
 	require.Len(t, result, 1)
-	require.Contains(t, result, ledger.Series{Repo: "repo-1", User: "bob"})
+	require.Contains(t, result, ledgerview.Series{Repo: "repo-1", User: "bob"})
 }
 
 // spelling: GitHub ignores the case of an organization's login.

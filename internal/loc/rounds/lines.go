@@ -15,6 +15,7 @@ import (
 // lineSums adds up lines by user.
 type lineSums map[activity.Actor]ledger.UserLines
 
+// add adds lines of a user.
 func (s lineSums) add(user activity.Actor, added, removed uint64) {
 	sum := s[user]
 	s[user] = ledger.UserLines{Actor: user, Added: sum.Added + added, Removed: sum.Removed + removed}

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 )
@@ -34,8 +35,8 @@ const (
 )
 
 // errEmptyStatistics is the error of statistics without commits of a repository that has commits.
-var errEmptyStatistics = &github.UnavailableError{
-	Response: github.Response{Endpoint: "/repos/{owner}/{repo}/stats/contributors"},
+var errEmptyStatistics = &transport.UnavailableError{
+	Response: transport.Response{Endpoint: "/repos/{owner}/{repo}/stats/contributors"},
 	Err:      errors.New("no commits where there were some"),
 }
 
@@ -86,18 +87,21 @@ func (r *round) halt(until time.Time) {
 	r.halted = true
 }
 
+// isHalted reports whether the round was stopped.
 func (r *round) isHalted() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.halted
 }
 
+// updateResult changes the result under the lock.
 func (r *round) updateResult(change func(result *Result)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.result)
 }
 
+// addFailure adds the failed reading of a repository to the result.
 func (r *round) addFailure(repo *activity.Repository, err error) {
 	r.updateResult(func(result *Result) {
 		result.Failures = append(result.Failures, Failure{RepoID: repo.ID, Repo: repo.Name, Err: err})
@@ -283,13 +287,13 @@ func (r *round) deferCommits(at *loc.Situation, step *stepResult) {
 
 // haltOn halts the round when an error is not about one repository: the limit of the credential, or the credential.
 func (r *round) haltOn(err error, at *loc.Situation) bool {
-	var limit *github.LimitError
+	var limit *transport.LimitError
 	switch {
 	case errors.As(err, &limit) && !limit.RetryAt.IsZero():
 		r.halt(limit.RetryAt)
 	case limit != nil:
 		r.halt(at.Now)
-	case errors.As(err, new(*github.CredentialError)):
+	case errors.As(err, new(*transport.CredentialError)):
 		r.halt(at.Now.Add(credentialRetryDelay))
 	default:
 		return false
@@ -299,5 +303,5 @@ func (r *round) haltOn(err error, at *loc.Situation) bool {
 
 // isRefused reports whether GitHub will answer the same if the request is repeated soon.
 func isRefused(err error) bool {
-	return errors.As(err, new(*github.ForbiddenError)) || errors.As(err, new(*github.NotFoundError))
+	return errors.As(err, new(*transport.ForbiddenError)) || errors.As(err, new(*transport.NotFoundError))
 }

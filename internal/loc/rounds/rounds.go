@@ -21,7 +21,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 )
 
-// Source reads lines from GitHub. Its errors are those of package github.
+// Source reads lines from GitHub. Its errors are those of the packages github and transport.
 type Source interface {
 	ReadContributors(ctx context.Context, org string, repo activity.Repository) (github.ContributorStats, error)
 	ReadCommitLines(
@@ -66,6 +66,7 @@ type Settings struct {
 	OnInvalidEntry, OnQuotaExhausted func()
 }
 
+// withDefaults returns the settings with a function in place of each nil one, and a Concurrency of at least 1.
 func (s Settings) withDefaults() Settings {
 	if s.CheckPaused == nil {
 		s.CheckPaused = func() error { return nil }

@@ -19,6 +19,7 @@ type goPackage struct {
 	members map[string]map[string]bool // the fields and methods of each type, in lower case
 }
 
+// newGoPackage returns a package without files.
 func newGoPackage() *goPackage {
 	return &goPackage{fset: token.NewFileSet(), members: map[string]map[string]bool{}}
 }
@@ -47,6 +48,7 @@ func (p *goPackage) add(name, text string) error {
 	return nil
 }
 
+// addMember records a field or a method of a type.
 func (p *goPackage) addMember(typeName, member string) {
 	if p.members[typeName] == nil {
 		p.members[typeName] = map[string]bool{}
@@ -54,6 +56,7 @@ func (p *goPackage) addMember(typeName, member string) {
 	p.members[typeName][strings.ToLower(member)] = true
 }
 
+// check returns the findings in all files.
 func (p *goPackage) check() []finding {
 	var findings []finding
 	for _, file := range p.files {
@@ -66,12 +69,13 @@ func (p *goPackage) check() []finding {
 	return findings
 }
 
+// checkComments returns the denied words in comments.
 func (p *goPackage) checkComments(file *ast.File) []finding {
 	var findings []finding
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
 			if word := deniedWords.FindString(comment.Text); word != "" {
-				findings = append(findings, p.at(comment.Pos(), "word", word))
+				findings = append(findings, p.newFinding(comment.Pos(), "word", word))
 			}
 		}
 	}
@@ -88,7 +92,7 @@ func (p *goPackage) checkMessages(file *ast.File) []finding {
 		}
 		text, err := strconv.Unquote(literal.Value)
 		if word := deniedWords.FindString(text); err == nil && word != "" && strings.Contains(text, " ") {
-			findings = append(findings, p.at(literal.Pos(), "word", word))
+			findings = append(findings, p.newFinding(literal.Pos(), "word", word))
 		}
 		return true
 	})
@@ -104,10 +108,10 @@ func (p *goPackage) checkNames(file *ast.File) []finding {
 		partner := partners[lower]
 		switch {
 		case deniedIn(name.Name) != "":
-			findings = append(findings, p.at(name.Pos(), "name", name.Name))
+			findings = append(findings, p.newFinding(name.Pos(), "name", name.Name))
 		case !bareNames[lower], isAllowed, partner != "" && p.members[typeName][partner]:
 		default:
-			findings = append(findings, p.at(name.Pos(), "name", name.Name))
+			findings = append(findings, p.newFinding(name.Pos(), "name", name.Name))
 		}
 	}
 	for _, declaration := range file.Decls {
@@ -143,6 +147,7 @@ func checkFunctionValues(body *ast.BlockStmt, check func(string, *ast.Ident, boo
 	})
 }
 
+// checkSpec calls check with the names that a declaration declares.
 func checkSpec(tok token.Token, spec ast.Spec, check func(string, *ast.Ident, bool)) {
 	switch s := spec.(type) {
 	case *ast.ValueSpec:
@@ -156,6 +161,7 @@ func checkSpec(tok token.Token, spec ast.Spec, check func(string, *ast.Ident, bo
 	}
 }
 
+// checkFields calls check with the fields of a struct or the methods of an interface.
 func checkFields(typeName string, expr ast.Expr, check func(string, *ast.Ident, bool)) {
 	var list *ast.FieldList
 	switch t := expr.(type) {
@@ -189,6 +195,7 @@ func isDoneChannel(name *ast.Ident, expr ast.Expr) bool {
 	return isChannel
 }
 
+// fieldsOf returns the names of the fields of a struct or of the methods of an interface.
 func fieldsOf(expr ast.Expr) []string {
 	var names []string
 	checkFields("", expr, func(_ string, name *ast.Ident, _ bool) { names = append(names, name.Name) })
@@ -217,7 +224,8 @@ func receiverOf(d *ast.FuncDecl) string {
 	}
 }
 
-func (p *goPackage) at(pos token.Pos, rule, text string) finding {
+// newFinding returns a finding at a position.
+func (p *goPackage) newFinding(pos token.Pos, rule, text string) finding {
 	position := p.fset.Position(pos)
 	return finding{position.Filename, position.Line, rule, text}
 }

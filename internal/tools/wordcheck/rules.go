@@ -28,12 +28,16 @@ var bareNames = setOf(
 var partners = map[string]string{"end": "start", "settle": "reserve"}
 
 // deniedInNames are no part of a name either.
-var deniedInNames = setOf("nobody", "somebody", "everybody", "told", "anew", "honest", "honestly", "strangers", "aside")
+var deniedInNames = setOf(
+	"nobody", "somebody", "everybody", "told", "untold", "vain", "anew", "honest", "honestly", "strangers", "aside",
+)
 
 // deniedWords are replaced by the technical word, in comments, messages and documents.
-var deniedWords = regexp.MustCompile(`(?i)\b(nobody|somebody|everybody|whoever|told|tells|anew|honest(?:ly)?|in vain|` +
-	`puts? off|putting off|out of reach|never mind|loses? its memory|lost its memory|without a sign|no sign of)\b`)
+var deniedWords = regexp.MustCompile(`(?i)\b(nobody|somebody|everybody|whoever|told|untold|tells|anew|` +
+	`honest(?:ly)?|in vain|puts? off|putting off|out of reach|never mind|loses? its memory|` +
+	`lost its memory|without a sign|no sign of)\b`)
 
+// setOf returns a set of words.
 func setOf(words ...string) map[string]bool {
 	set := make(map[string]bool, len(words))
 	for _, word := range words {

@@ -33,7 +33,7 @@ func checkText(name, text string) []finding {
 	for line := range strings.Lines(text) {
 		number++
 		line = strings.TrimRight(line, "\r\n")
-		if columns(line) > maxColumns && !mayBeLong(name, line) {
+		if columns(line) > maxColumns && !isUnbreakable(name, line) {
 			findings = append(findings, finding{name, number, "line", "longer than 120 columns"})
 		}
 		if word := deniedWords.FindString(line); word != "" {
@@ -62,8 +62,8 @@ func columns(line string) int {
 	return utf8.RuneCountInString(line) + tabs*(tabWidth-1)
 }
 
-// mayBeLong reports whether a line cannot be broken: a row of a table, a URL, a version of a module.
-func mayBeLong(name, line string) bool {
+// isUnbreakable reports whether a line cannot be broken: a row of a table, a URL, a version of a module.
+func isUnbreakable(name, line string) bool {
 	switch path.Ext(name) {
 	case ".md":
 		return strings.HasPrefix(strings.TrimSpace(line), "|") || unbreakable.MatchString(line)

@@ -32,6 +32,7 @@ func TestRulesFire(t *testing.T) {
 		"function value":     {"a.go", "package a\n\nfunc f() {\n\tgive := func() {}\n\tgive()\n}\n", []string{"4 name give"}},
 		"local of a value":   {"a.go", "package a\n\nfunc f() int {\n\tend := 1\n\treturn end\n}\n", nil},
 		"part of a name":     {"a.go", "package a\n\nfunc toldEnd() {}\n", []string{"3 name toldEnd"}},
+		"another part":       {"a.go", "package a\n\nfunc retryInVain() {}\n", []string{"3 name retryInVain"}},
 		"end alone":          {"a.go", "package a\n\ntype t struct{ End int }\n", []string{"3 name End"}},
 		"start and end":      {"a.go", "package a\n\ntype t struct{ Start, End int }\n", nil},
 		"reserve and settle": {"a.go", "package a\n\ntype t interface {\n\tReserve()\n\tSettle()\n}\n", nil},

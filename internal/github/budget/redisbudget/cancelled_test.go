@@ -17,13 +17,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
 )
 
-// leaver ends a context once, when a script has run and its answer is on its way.
-type leaver struct {
+// cancelOnce is a hook that cancels a context, once, after a script has run and before its reply arrives.
+type cancelOnce struct {
 	roundTrips
 	cancel context.CancelFunc
 }
 
-func (l *leaver) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (l *cancelOnce) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		if l.cancel == nil {
@@ -36,23 +36,24 @@ func (l *leaver) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// TestCancelledBegin: who gives up while a place is taken for him gives it back, here and in Redis.
-func TestCancelledBegin(t *testing.T) {
+// TestCancelledReservationReleasesItsSlot: a reservation whose context ends before the reply releases its slot, in this
+// process and in Redis.
+func TestCancelledReservationReleasesItsSlot(t *testing.T) {
 	t.Parallel()
 	client := redistest.Start(t).Client()
-	b, other := budgetOf(t, client, "c"), budgetOf(t, client, "c")
-	ask(t, b, "loads the scripts")
-	hook := &leaver{}
+	b, other := newBudget(t, client, "c"), newBudget(t, client, "c")
+	reserveAndSettle(t, b, "loads the scripts")
+	hook := &cancelOnce{}
 	client.AddHook(hook)
 	for n := range 4 {
 		ctx, cancel := context.WithCancel(t.Context())
 		hook.cancel = cancel
-		_, err := b.Reserve(ctx, question(fmt.Sprint("gone", n), noon))
+		_, err := b.Reserve(ctx, newReservation(fmt.Sprint("cancelled", n), noon))
 		require.ErrorIs(t, err, context.Canceled)
 	}
-	for name, one := range map[string]*Budget{"here": b, "there": other} {
-		known, err := one.Reserve(t.Context(), question(name, noon))
+	for name, one := range map[string]*Budget{"this process": b, "another process": other} {
+		state, err := one.Reserve(t.Context(), newReservation(name, noon))
 		require.NoError(t, err)
-		require.True(t, known.IsReserved(budget.ResourceREST, noon), "%s: no request is in flight: %+v", name, known)
+		require.True(t, state.IsReserved(budget.ResourceREST, noon), "%s: no request is in flight: %+v", name, state)
 	}
 }

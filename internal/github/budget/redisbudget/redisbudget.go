@@ -105,6 +105,7 @@ func (b *Budget) Reserve(ctx context.Context, r budget.Reservation) (budget.Stat
 	return shared, err
 }
 
+// reserveShared reserves a slot in Redis, after the queued settlements.
 func (b *Budget) reserveShared(ctx context.Context, r *budget.Reservation) (budget.State, error) {
 	if err := b.replayPending(ctx, r.Now); err != nil {
 		return budget.State{}, err
@@ -214,6 +215,7 @@ func (b *Budget) replayPending(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// settleShared settles a request in Redis and returns the end of the limit that was exceeded, zero for none.
 func (b *Budget) settleShared(ctx context.Context, s *budget.Settlement) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
@@ -270,12 +272,14 @@ func (b *Budget) openCircuit(ctx context.Context, err error) error {
 	return nil
 }
 
+// newState returns a state with empty maps.
 func newState() budget.State {
 	return budget.State{
 		Quotas: make(map[budget.Resource]budget.Quota), Primary: make(map[budget.Resource]budget.Limit),
 	}
 }
 
+// errReply is the error of a reply of the reserve script that decodeState cannot read.
 var errReply = errors.New("redis: unexpected reply of the budget script")
 
 // decodeState decodes the reply of the reserve script: {in flight, slots full (0 or 1), paced until, fields of the
@@ -322,6 +326,7 @@ func setField(state *budget.State, field string, value int64) {
 	}
 }
 
+// setQuotaField sets a field of a resource's quota by the suffix of its name.
 func setQuotaField(state *budget.State, resource budget.Resource, suffix string, value int64) {
 	quota := state.Quotas[resource]
 	switch suffix {

@@ -7,12 +7,12 @@
 -- KEYS, all of one organization, in this order
 --   meta series carried
 --
--- ARGV, in this order
+-- ARGV, in this order. Those marked by ... are all that follow.
 --   epoch             the expected epoch
 --   expected_carried  the expected limit of carried events in Unix seconds, '' before the first pruning
 --   limit             the new one
 --   legacy            the ids of totals that earlier versions stored without ids, in their order
---   totals            for each series its field, and the totals to add: "id:value id:value ..."
+--   totals...         for each series its field, and the totals to add: "id:value id:value ..."
 --
 -- Returns 1, or 0 without a write when Redis differs from what the client expects.
 local meta, series, carried = unpack(KEYS)
@@ -46,7 +46,7 @@ local function add_text(sums, order, text)
   end
 end
 
-for i = 5, #ARGV, 2 do
+for i = 5, #ARGV, 2 do -- totals...
   local field = ARGV[i]
   local sums, order = {}, {}
   add_text(sums, order, redis.call('HGET', carried, field) or '')

@@ -11,17 +11,19 @@
 --   needed  the number of series to grant
 --   budget  the limit of series of all organizations
 --
--- Returns the granted number, which never decreases.
+-- Returns granted, the granted number. It never decreases.
+local grants = unpack(KEYS)
+local org, needed, budget = unpack(ARGV)
 local have, others = 0, 0
-local all = redis.call('HGETALL', KEYS[1])
+local all = redis.call('HGETALL', grants)
 for i = 1, #all, 2 do
-  if all[i] == ARGV[1] then
+  if all[i] == org then
     have = tonumber(all[i + 1]) or 0
   else
     others = others + (tonumber(all[i + 1]) or 0)
   end
 end
-local granted = math.max(have, math.min(tonumber(ARGV[2]), tonumber(ARGV[3]) - others), 0)
+local granted = math.max(have, math.min(tonumber(needed), tonumber(budget) - others), 0)
 granted = string.format('%d', granted)
-redis.call('HSET', KEYS[1], ARGV[1], granted)
+redis.call('HSET', grants, org, granted)
 return granted

@@ -9,112 +9,18 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/receiver"
-	"go.opentelemetry.io/collector/receiver/receiverhelper"
 	"go.uber.org/zap"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
-	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
-	"github.com/seed-358c4d9d/githubexporter/internal/health"
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
-	"github.com/seed-358c4d9d/githubexporter/internal/loc"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
-// maxChunkPoints is how many data points one emission has at most: an organization with more is emitted in several.
-const maxChunkPoints = 50_000
-
-// Source is one organization as the emitter reads it.
-type Source struct {
-	Org    string
-	View   *ledger.View
-	Status Status
-}
-
-// Status is what a replica shows of its work on an organization. It is read at each emission, by one goroutine.
-type Status interface {
-	// TermStart returns when this replica began to lead the organization; zero while it does not.
-	TermStart() time.Time
-	// LastPass returns the end and the duration of the term's last pass, and how long the view last took to catch up.
-	LastPass() (lastRun time.Time, took, caughtUp time.Duration)
-	// OldestJob returns when the oldest backfill job in flight was published; zero for none.
-	OldestJob() time.Time
-	// MissingPermissions returns the permissions that the credential lacks.
-	MissingPermissions() []string
-	// CredentialExpiry returns when the credential expires; zero where that is not known.
-	CredentialExpiry() time.Time
-	// Quotas returns the present rate limits and the installation that they belong to; false before that is known.
-	Quotas() (installation string, quotas map[budget.Resource]budget.Quota, ok bool)
-	// EachLinesState calls f for every repository with weekly lines from GitHub's statistics. It reports false where
-	// weekly lines are those of the commits.
-	EachLinesState(now time.Time, f func(repo string, state *loc.State, mode loc.Mode)) bool
-}
-
-// Replica is what the emitter reads of the replica as a whole. It is read at each emission, by one goroutine.
-type Replica interface {
-	// Leads reports whether this replica leads an organization.
-	Leads(org string) bool
-	// Report returns the state of the dependencies.
-	Report() health.Report
-	// IsHealthyFor reports whether a dependency is healthy for an organization; all is its state over all of them.
-	IsHealthyFor(org, dependency string, all bool) bool
-	// Sizes returns how many series and events the store has of an organization.
-	Sizes(org string) (series, events int)
-	// CorruptRecords returns how many records of the store were corrupt.
-	CorruptRecords() int64
-	// Fallback reports whether the store continues in memory without Redis; ok is false where it never does.
-	Fallback() (active, ok bool)
-	// Backlog returns what waits in the queues of backfill jobs; false where that is not known.
-	Backlog() (Backlog, bool)
-}
-
-// Backlog is what waits in the queues of backfill jobs, as this replica observed it last.
-type Backlog struct {
-	// Depth has the number of jobs by the queue's name, those of retry and dead-letter queues as well.
-	Depth map[string]int
-	// Queues are those of which the age of the oldest job is shown.
-	Queues []backfill.QueueDepth
-	// Invalid and Returned count messages since the start, by the queue's name.
-	Invalid, Returned map[string]int64
-}
-
-// Settings are those of an emitter.
-type Settings struct {
-	Metrics  metadata.MetricsBuilderConfig
-	Receiver receiver.Settings
-	Next     consumer.Metrics
-	Obs      *receiverhelper.ObsReport
-	Replica  Replica
-	// Interval is the time between two emissions.
-	Interval time.Duration
-	// ZeroFor is how long the shared counters of a new ledger are shown at 0.
-	ZeroFor time.Duration
-	// Elected says that leaders are elected, FromLeader that only the leader of an organization emits it, Backfill
-	// that there are backfill jobs.
-	Elected, FromLeader, Backfill bool
-	// OnEmission is called after each emission with its time. nil is none.
-	OnEmission func(at time.Time)
-}
-
-// organization is the state of an organization's emissions.
-type organization struct {
-	Source
-
-	summary ledger.Summary // of the last emission
-	// emits says that this replica emits the organization, emitsTerm is the start of the term in which it does.
-	emits     bool
-	emitsTerm time.Time
-	// seriesShown are the series that the last emission had, by metric.
-	seriesShown [ledger.NumMetrics]int
-	ends        seriesEnds
-}
-
-// Emitter turns the views into metrics, at each interval and when Wake is called. Run belongs to one goroutine; Wake,
-// Changed and the methods that report its state are safe for concurrent use.
+// Emitter makes metrics from the views of organizations and sends them to the pipeline, at each interval and when Wake
+// is called. Run belongs to one goroutine; Wake, Changed and the methods that report its state are safe for concurrent
+// use.
 type Emitter struct {
 	settings        Settings
 	identity        identity
@@ -129,7 +35,7 @@ type Emitter struct {
 	lastEmission time.Time // or the start, before the first one
 }
 
-// New makes an emitter without organizations.
+// New returns an emitter without organizations.
 func New(settings Settings) *Emitter {
 	id := newIdentity(&settings)
 	templates := newMetricTemplates(&settings, &id)
@@ -153,12 +59,12 @@ func (e *Emitter) Wake() {
 	e.wakeRequested.Notify()
 }
 
-// wakeGap is how far an emission that was asked for is apart from the one before and from the next one at a multiple of
-// the interval. Requests in between are one: a backend refuses two points of a series in one millisecond.
+// wakeGap returns the least time between an emission that Wake requested and its neighbours. Requests within it are
+// merged: a backend refuses two points of a series in one millisecond.
 func wakeGap(interval time.Duration) time.Duration { return min(interval/4, time.Second) }
 
-// Run emits at whole multiples of the interval, as all replicas do: at one moment they show the same. The timestamps
-// of the emissions of a process strictly grow.
+// Run emits at whole multiples of the interval, and after Wake, until ctx ends. All replicas emit at the same
+// multiples, so that they show the same at one moment. The timestamps of a process strictly grow.
 func (e *Emitter) Run(ctx context.Context) {
 	interval := e.settings.Interval
 	var last time.Time
@@ -206,7 +112,7 @@ func (e *Emitter) awaitNext(ctx context.Context, last time.Time, interval time.D
 	return tick
 }
 
-// emit emits every view that has caught up and that this replica shows, and the exporter's own metrics.
+// emit emits, at a time, each view that has caught up and that this replica emits, and the exporter's own metrics.
 func (e *Emitter) emit(ctx context.Context, now time.Time) {
 	at := pcommon.NewTimestampFromTime(now)
 	for _, org := range e.orgs {
@@ -230,8 +136,26 @@ func (e *Emitter) emit(ctx context.Context, now time.Time) {
 	e.mu.Unlock()
 }
 
-// countSeries passes over a view that another replica emits. So its size is known, and this replica knows which series
-// end and begin when it takes over. What ended here before is the other replica's to mark.
+// emitOrganization sends the points of a view, and the staleness markers of its ended series.
+func (e *Emitter) emitOrganization(
+	ctx context.Context, org *organization, at pcommon.Timestamp, chunks []pmetric.Metrics,
+) {
+	accepted := true
+	for _, md := range chunks {
+		accepted = e.send(ctx, md) && accepted
+	}
+	if e.sendMarkers(ctx, org, at) && accepted {
+		org.ends.recordAccepted()
+	}
+}
+
+// sendMarkers sends the staleness markers of an organization, and reports whether the pipeline accepted all of them.
+func (e *Emitter) sendMarkers(ctx context.Context, org *organization, at pcommon.Timestamp) bool {
+	return org.ends.sendMarkers(e.templates, org.Org, at, func(md pmetric.Metrics) bool { return e.send(ctx, md) })
+}
+
+// countSeries visits a view that another replica emits, without sending points. So its size is known, and the view
+// records which series end and begin if this replica takes over. Staleness markers are left to the other replica.
 func (e *Emitter) countSeries(org *organization, now time.Time) {
 	counter := &seriesCounter{templates: e.templates}
 	org.View.VisitStandby(now, counter)
@@ -239,27 +163,27 @@ func (e *Emitter) countSeries(org *organization, now time.Time) {
 	org.ends.clear()
 }
 
-// seriesCounter counts what a view shows.
+// seriesCounter counts the series that a view visits, by metric.
 type seriesCounter struct {
 	templates *metricTemplates
-	shown     [ledger.NumMetrics]int
+	shown     [ledgerview.NumMetrics]int
 }
 
 // Emit counts a series.
-func (c *seriesCounter) Emit(_ ledger.Series, values *ledger.Values) {
-	for m := range ledger.NumMetrics {
-		if c.templates.enabled[m] && values.Present.Has(ledger.Metric(m)) {
+func (c *seriesCounter) Emit(_ ledgerview.Series, values *ledgerview.Values) {
+	for m := range ledgerview.NumMetrics {
+		if c.templates.enabled[m] && values.Present.Has(ledgerview.Metric(m)) {
 			c.shown[m]++
 		}
 	}
 }
 
-// MarkStale leaves the end of a series to the replica that emits it.
-func (*seriesCounter) MarkStale(ledger.Series, ledger.Mask) {}
+// MarkStale does nothing: the replica that emits the series sends the markers.
+func (*seriesCounter) MarkStale(ledgerview.Series, ledgerview.Mask) {}
 
-// updateEmits decides whether this replica emits an organization now. Where only leaders emit, a new one begins at the
-// first multiple of the interval in its term, however late that emission is: by then the former leader has ceased, and
-// this replica's view has what that showed.
+// updateEmits sets whether this replica emits an organization now. Where only leaders emit, it stops when its term
+// ends, and a new leader starts at the first multiple of the interval in its term, however late that emission is: by
+// then the former leader has stopped, and the view has what that leader emitted.
 func (e *Emitter) updateEmits(org *organization, now time.Time) {
 	if !e.settings.FromLeader {
 		org.emits = true
@@ -277,9 +201,9 @@ func (e *Emitter) updateEmits(org *organization, now time.Time) {
 	org.emitsTerm = term
 }
 
-// send hands metrics to the pipeline, and reports whether it took them. It logs when that begins to fail and when it is
-// over.
-func (e *Emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
+// send sends metrics to the pipeline, and reports whether it accepted them. It logs when the pipeline begins to reject
+// metrics, and when it accepts them again.
+func (e *Emitter) send(ctx context.Context, md pmetric.Metrics) (accepted bool) {
 	points := md.DataPointCount()
 	if points == 0 || ctx.Err() != nil {
 		return ctx.Err() == nil
@@ -297,7 +221,7 @@ func (e *Emitter) send(ctx context.Context, md pmetric.Metrics) (taken bool) {
 	return err == nil
 }
 
-// setPipelineErr notes what the pipeline said, and reports whether that is a change.
+// setPipelineErr sets the pipeline's last error, nil for none, and reports whether rejecting began or ended.
 func (e *Emitter) setPipelineErr(err error) (changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -309,7 +233,7 @@ func (e *Emitter) setPipelineErr(err error) (changed bool) {
 	return changed
 }
 
-// PipelineError is why the pipeline took nothing the last time.
+// PipelineError returns why the pipeline rejected the last metrics; nil when it accepted them.
 func (e *Emitter) PipelineError() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -319,14 +243,14 @@ func (e *Emitter) PipelineError() error {
 	return fmt.Errorf("the pipeline rejects metrics: %w", e.pipelineErr)
 }
 
-// SinceLastEmission is how long the last emission is ago.
+// SinceLastEmission returns the time since the last emission or, before the first one, since the start.
 func (e *Emitter) SinceLastEmission(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return now.Sub(e.lastEmission)
 }
 
-// buildActivity is an organization's view as metrics.
+// buildActivity returns the view of an organization as metrics, in chunks.
 func (e *Emitter) buildActivity(org *organization, now time.Time) []pmetric.Metrics {
 	sink := &pointSink{
 		templates: e.templates, org: org.Org, expected: org.seriesShown, ends: &org.ends,
@@ -335,97 +259,4 @@ func (e *Emitter) buildActivity(org *organization, now time.Time) []pmetric.Metr
 	org.View.Visit(now, sink)
 	org.seriesShown = sink.shown
 	return sink.chunks()
-}
-
-// pointSink collects what a view shows.
-type pointSink struct {
-	templates *metricTemplates
-	org       string
-	at        pcommon.Timestamp
-	ends      *seriesEnds
-	// expected is how many series of each metric there were the last time, shown how many there are now.
-	expected, shown [ledger.NumMetrics]int
-
-	fullChunks []pmetric.Metrics
-	current    pmetric.Metrics
-	metrics    pmetric.MetricSlice
-	points     [ledger.NumMetrics]pmetric.NumberDataPointSlice
-	count      int
-}
-
-// Emit adds the points of a series.
-func (s *pointSink) Emit(series ledger.Series, values *ledger.Values) {
-	s.ensureChunk()
-	s.ends.cancelMarkers(series, values.Present)
-	start := min(s.at, pcommon.NewTimestampFromTime(time.Unix(values.StartTime, 0)))
-	for m := range ledger.NumMetrics {
-		if !s.templates.enabled[m] || !values.Present.Has(ledger.Metric(m)) {
-			continue
-		}
-		s.shown[m]++
-		point := s.points[m].AppendEmpty()
-		point.SetIntValue(int64(values.Of[m])) //nolint:gosec // counts
-		if s.templates.cumulative[m] {
-			point.SetStartTimestamp(start)
-		}
-		s.setLabels(point, series)
-	}
-}
-
-// MarkStale notes that metrics of a series ended.
-func (s *pointSink) MarkStale(series ledger.Series, gone ledger.Mask) { s.ends.add(series, gone) }
-
-func (s *pointSink) setLabels(point pmetric.NumberDataPoint, series ledger.Series) {
-	point.SetTimestamp(s.at)
-	attributes := point.Attributes()
-	attributes.EnsureCapacity(3)
-	attributes.PutStr("org", s.org)
-	attributes.PutStr("repo", series.Repo)
-	attributes.PutStr("user", series.User)
-	s.count++
-}
-
-// ensureChunk begins a new chunk when there is none or it is full.
-func (s *pointSink) ensureChunk() {
-	if s.metrics != (pmetric.MetricSlice{}) && s.count < maxChunkPoints {
-		return
-	}
-	s.closeChunk()
-	s.current = pmetric.NewMetrics()
-	rm := s.current.ResourceMetrics().AppendEmpty()
-	s.templates.setResource(rm, s.org)
-	s.metrics = rm.ScopeMetrics().AppendEmpty().Metrics()
-	s.templates.setScope(rm.ScopeMetrics().At(0))
-	s.metrics.EnsureCapacity(ledger.NumMetrics)
-	for m := range ledger.NumMetrics {
-		if s.templates.enabled[m] {
-			metric := s.metrics.AppendEmpty()
-			s.templates.template[m].CopyTo(metric)
-			s.points[m] = points(metric)
-			s.points[m].EnsureCapacity(min(s.expected[m], maxChunkPoints/ledger.NumMetrics))
-		}
-	}
-}
-
-// closeChunk ends a chunk. Metrics without points are taken out.
-func (s *pointSink) closeChunk() {
-	if s.metrics == (pmetric.MetricSlice{}) {
-		return
-	}
-	s.metrics.RemoveIf(func(m pmetric.Metric) bool { return points(m).Len() == 0 })
-	s.fullChunks = append(s.fullChunks, s.current)
-	s.metrics, s.count = pmetric.MetricSlice{}, 0
-}
-
-func (s *pointSink) chunks() []pmetric.Metrics {
-	s.closeChunk()
-	return s.fullChunks
-}
-
-// points are the data points of a gauge or a sum.
-func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
-	if m.Type() == pmetric.MetricTypeSum {
-		return m.Sum().DataPoints()
-	}
-	return m.Gauge().DataPoints()
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -47,7 +48,7 @@ func newTestEmitter(tb testing.TB, change ...func(*Settings)) (*Emitter, *organi
 		f(&settings)
 	}
 	e := New(settings)
-	e.Add(Source{Org: "acme", Status: &noStatus{}, View: ledger.NewView(ledger.ViewSettings{
+	e.Add(Source{Org: "acme", Status: &noStatus{}, View: ledgerview.New(ledgerview.Settings{
 		Retention: 720 * time.Hour, Grace: time.Hour,
 		Label: func(a activity.Actor) (string, bool) { return a.Login, true },
 	})})
@@ -62,6 +63,7 @@ func fill(org *organization, repos, users, each int) {
 		id := int64(r + 1)
 		progress.Repos = append(progress.Repos, ledger.RepoProgress{
 			ID: id, Name: fmt.Sprintf("repo-%d", r), FirstSeen: began, Since: began.AddDate(0, 0, -14),
+			Streams: activity.EveryStream,
 		})
 		for u := range users {
 			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
@@ -88,7 +90,7 @@ func TestEmission(t *testing.T) {
 	require.Equal(t, "https://opentelemetry.io/schemas/1.44.0", rm.SchemaUrl())
 	require.Equal(t, map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"},
 		rm.Resource().Attributes().AsRaw())
-	require.Equal(t, ledger.NumMetrics, rm.ScopeMetrics().At(0).Metrics().Len())
+	require.Equal(t, ledgerview.NumMetrics, rm.ScopeMetrics().At(0).Metrics().Len())
 	for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 		require.Equal(t, 6, points(m).Len(), m.Name())
 		require.NotEmpty(t, m.Description())
@@ -111,10 +113,10 @@ func TestEmission(t *testing.T) {
 func TestTemplatesHaveTheirNames(t *testing.T) {
 	t.Parallel()
 	e, _ := newTestEmitter(t)
-	for m := range ledger.NumMetrics {
-		require.Equal(t, ledger.Metric(m).Name(), e.templates.name(m))
+	for m := range ledgerview.NumMetrics {
+		require.Equal(t, ledgerview.Metric(m).Name(), e.templates.name(m))
 	}
-	require.Len(t, recordsByName, ledger.NumMetrics)
+	require.Len(t, recordsByName, ledgerview.NumMetrics)
 }
 
 // TestEndOfSeries: zeros while the retention lasts, then three staleness marks each, then nothing.
@@ -122,14 +124,14 @@ func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
 	e, org := newTestEmitter(t)
 	fill(org, 1, 1, 1)
-	require.Equal(t, 15, e.buildActivity(org, began)[0].DataPointCount())
+	require.Equal(t, ledgerview.NumMetrics, e.buildActivity(org, began)[0].DataPointCount())
 	later := func(days int) []pmetric.Metrics {
 		now := began.AddDate(0, 0, days)
 		org.View.Apply(ledger.Change{Progress: ledger.Progress{Edge: now}})
 		return e.buildActivity(org, now)
 	}
 	idle := later(2)[0]
-	require.Equal(t, 15, idle.DataPointCount())
+	require.Equal(t, ledgerview.NumMetrics, idle.DataPointCount())
 	for _, m := range idle.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		if m.Type() == pmetric.MetricTypeGauge && m.Name() != "gh.activity.last_event_unixtime" {
 			require.Zero(t, points(m).At(0).IntValue(), m.Name())
@@ -138,7 +140,7 @@ func TestEndOfSeries(t *testing.T) {
 	require.Empty(t, later(31))
 	for range markerEmissions {
 		ended := marks(e, org, began.AddDate(0, 0, 31))
-		require.Equal(t, 15, ended.Len(), "each mark has a metric of its own")
+		require.Equal(t, ledgerview.NumMetrics, ended.Len(), "each mark has a metric of its own")
 		for _, m := range ended.All() {
 			require.Equal(t, 1, points(m).Len())
 			require.True(t, points(m).At(0).Flags().NoRecordedValue())
@@ -175,7 +177,7 @@ func TestChunks(t *testing.T) {
 	total := 0
 	seen := make(map[string]bool)
 	for _, md := range e.buildActivity(org, began) {
-		require.LessOrEqual(t, md.DataPointCount(), maxChunkPoints+ledger.NumMetrics)
+		require.LessOrEqual(t, md.DataPointCount(), maxChunkPoints+ledgerview.NumMetrics)
 		total += md.DataPointCount()
 		for _, m := range md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 			for _, p := range points(m).All() {
@@ -185,7 +187,7 @@ func TestChunks(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 10*1000*ledger.NumMetrics, total)
+	require.Equal(t, 10*1000*ledgerview.NumMetrics, total)
 }
 
 // BenchmarkEmission emits views, beside the same number of points built by hand without a view behind them.
@@ -234,9 +236,9 @@ func emitByHand(b *testing.B, repos, count int) {
 func byHand(repos int, users []string) pmetric.Metrics {
 	md := pmetric.NewMetrics()
 	metrics := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics()
-	metrics.EnsureCapacity(ledger.NumMetrics)
+	metrics.EnsureCapacity(ledgerview.NumMetrics)
 	at := pcommon.NewTimestampFromTime(began)
-	for m := range ledger.NumMetrics {
+	for m := range ledgerview.NumMetrics {
 		metric := metrics.AppendEmpty()
 		metric.SetName(fmt.Sprintf("metric-%d", m))
 		list := metric.SetEmptyGauge().DataPoints()

@@ -22,17 +22,18 @@ const instanceKey = "service.instance.id"
 // receiverKey is the label that identifies a receiver of a collector, as in the collector's own telemetry.
 const receiverKey = "receiver"
 
-// identity is what keeps the streams of this receiver apart from those of other replicas and of other receivers.
+// identity has the labels that distinguish the series of this receiver from those of other replicas and receivers.
 type identity struct {
-	// instance identifies the replica.
+	// instance is the service.instance.id of the replica.
 	instance string
-	// receiver is the id of a receiver with a name, empty for the one without.
+	// receiver is the id of a receiver with a name; empty for the one without.
 	receiver string
-	// inScope says that the replica is identified in the scope of an organization's metrics, too: every replica emits
-	// them then. It is not an attribute of the resource, which the Prometheus exporter would make a label of.
+	// inScope says that the scope of an organization's metrics has the instance, because every replica emits them. It
+	// is no attribute of the resource, which the Prometheus exporter would make a label.
 	inScope bool
 }
 
+// newIdentity returns the identity of the receiver that the settings describe.
 func newIdentity(settings *Settings) identity {
 	id := identity{
 		instance: instanceID(settings.Receiver.Resource),
@@ -80,10 +81,10 @@ func (i *identity) setReceiverLabel(md pmetric.Metrics) {
 }
 
 const (
-	// exporterModule is this repository's, core the one whose version is that of the collector.
+	// exporterModule is the path of this module, collectorModule that of the module whose version is the collector's.
 	exporterModule  = "github.com/seed-358c4d9d/githubexporter"
 	collectorModule = "go.opentelemetry.io/collector/otelcol"
-	// unknown stands for what the build did not record, unversioned is the version of a module that is built from a
+	// unknown is the value of what the build did not record, unversioned the version of a module that was built from a
 	// folder.
 	unknown     = "unknown"
 	unversioned = "v0.0.0"
@@ -95,7 +96,8 @@ var revision string //nolint:gochecknoglobals // the linker sets it
 // buildInfo identifies the build of the process.
 type buildInfo struct{ version, revision, goVersion, collector string }
 
-// readBuildInfo reads what the linker recorded. The version is that of the distribution unless the exporter has one.
+// readBuildInfo returns the build as the linker recorded it. The version is that of the distribution unless the
+// exporter has one.
 func readBuildInfo(distribution *component.BuildInfo) buildInfo {
 	b := buildInfo{
 		version: distribution.Version, revision: revision, goVersion: runtime.Version(), collector: unknown,
@@ -110,6 +112,8 @@ func readBuildInfo(distribution *component.BuildInfo) buildInfo {
 	return b
 }
 
+// readModules reads the versions of the collector and the exporter, and the revision where the exporter is the main
+// module.
 func (b *buildInfo) readModules(info *debug.BuildInfo) {
 	for _, dependency := range info.Deps {
 		switch dependency.Path {

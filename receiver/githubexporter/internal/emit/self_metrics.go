@@ -17,6 +17,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -44,7 +45,7 @@ func newSelfMetrics(settings *Settings, id identity, templates *metricTemplates)
 	}
 }
 
-// buildMetrics are the exporter's own metrics now.
+// buildMetrics returns the exporter's own metrics at a time, with the staleness markers of those that ended.
 func (s *selfMetrics) buildMetrics(orgs []*organization, now time.Time) pmetric.Metrics {
 	at := pcommon.NewTimestampFromTime(now)
 	all := pmetric.NewMetrics()
@@ -53,7 +54,7 @@ func (s *selfMetrics) buildMetrics(orgs []*organization, now time.Time) pmetric.
 			s.recordOrganization(org, now, at)
 			s.emitOrganization(org, all)
 		} else {
-			s.ended.dropResource(s.organizationResource(org.Org)) // another replica goes on with its series
+			s.ended.dropResource(s.organizationResource(org.Org)) // another replica emits its series
 		}
 		s.recordReplicaOf(org, at)
 		s.emitReplica(org.Org, all)
@@ -64,7 +65,7 @@ func (s *selfMetrics) buildMetrics(orgs []*organization, now time.Time) pmetric.
 	return all
 }
 
-// organizationResource is what the series of an organization are under.
+// organizationResource returns the resource of the series of an organization.
 func (s *selfMetrics) organizationResource(org string) pcommon.Resource {
 	resource := s.builder.NewResourceBuilder()
 	resource.SetVcsOwnerName(org)
@@ -72,8 +73,8 @@ func (s *selfMetrics) organizationResource(org string) pcommon.Resource {
 	return resource.Emit()
 }
 
-// emitOrganization adds what was recorded of an organization. Its sums begin with its ledger, on every replica and
-// after every restart.
+// emitOrganization moves the recorded points of an organization into all. Their start is the start of its ledger, on
+// every replica and after every restart.
 func (s *selfMetrics) emitOrganization(org *organization, all pmetric.Metrics) {
 	start := s.started
 	if began := org.summary.LedgerStart; !began.IsZero() {
@@ -89,7 +90,7 @@ func (s *selfMetrics) emitOrganization(org *organization, all pmetric.Metrics) {
 	appendTo(all, md)
 }
 
-// emitReplica adds what was recorded of this replica, about an organization unless org is empty.
+// emitReplica moves the recorded points of this replica into all: those about an organization unless org is empty.
 func (s *selfMetrics) emitReplica(org string, all pmetric.Metrics) {
 	resource := s.builder.NewResourceBuilder()
 	resource.SetServiceInstanceID(s.identity.instance)
@@ -110,7 +111,7 @@ func appendTo(all, md pmetric.Metrics) {
 	md.ResourceMetrics().MoveAndAppendTo(all.ResourceMetrics())
 }
 
-// recordOrganization records what is about one organization. Before the view has caught up nothing of it is known.
+// recordOrganization records the metrics of one organization; most of them only once its view has caught up.
 func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pcommon.Timestamp) {
 	if lastRun, _, _ := org.Status.LastPass(); !lastRun.IsZero() {
 		s.builder.RecordGhExporterLeaderCycleLastRunUnixtimeDataPoint(at, lastRun.Unix(), org.Org)
@@ -137,7 +138,8 @@ func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pc
 	s.recordLines(org, now, at, counts)
 }
 
-func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledger.Summary) {
+// recordCoverage records the gaps and the lag of the coverage.
+func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommon.Timestamp, sum *ledgerview.Summary) {
 	s.builder.RecordGhExporterGapsDataPoint(at, int64(sum.Gaps), org.Org)
 	oldest := sum.OldestUncovered
 	if oldest.IsZero() {
@@ -149,19 +151,19 @@ func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommo
 // sharedCounters are the shared counters of an organization.
 type sharedCounters struct {
 	tallies map[ledger.TallyKey]uint64
-	// showsZero counters are shown at 0.
+	// showsZero says that every counter is shown as 0.
 	showsZero bool
 }
 
 // countersOf returns the shared counters. Those of a new ledger are shown at 0 for counters::zero_for before their
-// values, so that increase() sees the first increment, whenever it was. All replicas agree, for the ledger knows when
-// it began.
-func (s *selfMetrics) countersOf(sum *ledger.Summary, now time.Time) sharedCounters {
-	unborn := now.Before(sum.LedgerStart.Add(s.settings.ZeroFor))
-	return sharedCounters{tallies: sum.Tallies, showsZero: unborn}
+// values, so that increase() sees the first increment, whenever it was. All replicas agree, because the start is that
+// of the ledger.
+func (s *selfMetrics) countersOf(sum *ledgerview.Summary, now time.Time) sharedCounters {
+	showsZero := now.Before(sum.LedgerStart.Add(s.settings.ZeroFor))
+	return sharedCounters{tallies: sum.Tallies, showsZero: showsZero}
 }
 
-// value returns the value of a counter, 0 for one that nothing was added to.
+// value returns the value of a counter; 0 for one that was never incremented.
 func (c sharedCounters) value(name string, labels ...string) int64 {
 	if c.showsZero {
 		return 0
@@ -171,7 +173,7 @@ func (c sharedCounters) value(name string, labels ...string) int64 {
 	return int64(c.tallies[key]) //nolint:gosec // no counter gets there
 }
 
-// endpoints are those that requests were made to, in order.
+// endpoints returns the endpoints that requests were made to, sorted.
 func (c sharedCounters) endpoints() []string {
 	seen := make(map[string]struct{})
 	for key := range c.tallies {
@@ -182,7 +184,7 @@ func (c sharedCounters) endpoints() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// recordCounters records the shared counters whose labels are enumerations, every value from the start on.
+// recordCounters records the shared counters whose labels are enumerations, with all their values.
 func (s *selfMetrics) recordCounters(org *organization, at pcommon.Timestamp, c sharedCounters) {
 	b := s.builder
 	b.RecordGhExporterReconciledEventsDataPoint(at, c.value(collect.TallyReconciled), org.Org)
@@ -198,8 +200,7 @@ func (s *selfMetrics) recordCounters(org *organization, at pcommon.Timestamp, c 
 	}
 }
 
-// recordRequests records the shared counters with the label endpoint, of which every status class shows once the
-// endpoint is known.
+// recordRequests records the shared counters with the label endpoint, for each endpoint with all status classes.
 func (s *selfMetrics) recordRequests(org *organization, at pcommon.Timestamp, c sharedCounters) {
 	for _, endpoint := range c.endpoints() {
 		for class, value := range metadata.MapAttributeStatusClass {
@@ -226,7 +227,7 @@ func (s *selfMetrics) recordBackfill(org *organization, at pcommon.Timestamp, c 
 	}
 }
 
-// recordReplicaOf records what this replica knows and does about an organization.
+// recordReplicaOf records the metrics of this replica about one organization.
 func (s *selfMetrics) recordReplicaOf(org *organization, at pcommon.Timestamp) {
 	s.builder.RecordGhExporterLeaderDataPoint(at, boolValue(s.settings.Replica.Leads(org.Org)), org.Org)
 	if lastRun, took, _ := org.Status.LastPass(); !lastRun.IsZero() {
@@ -238,8 +239,8 @@ func (s *selfMetrics) recordReplicaOf(org *organization, at pcommon.Timestamp) {
 	s.recordLimits(org, at)
 }
 
-// recordLimits records the rate limits that are known and not over. Without the id of an App's installation they would
-// be another series.
+// recordLimits records the quotas of an organization's credential, once the installation of an App is known: without
+// its id they would be another series.
 func (s *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
 	installation, quotas, ok := org.Status.Quotas()
 	if !ok {
@@ -250,7 +251,7 @@ func (s *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
 		value, left := metadata.MapAttributeResource[string(resource)], int64(q.Remaining)
 		b.RecordGhExporterGithubRateLimitRemainingDataPoint(at, left, org.Org, installation, value)
 		b.RecordGhExporterGithubRateLimitResetUnixtimeDataPoint(at, q.Reset.Unix(), org.Org, installation, value)
-		if q.Limit > 0 { // an answer may lack it
+		if q.Limit > 0 { // a response may lack it
 			b.RecordGhExporterGithubRateLimitDataPoint(at, int64(q.Limit), org.Org, installation, value)
 		}
 		if resource == budget.ResourceREST {
@@ -259,7 +260,7 @@ func (s *selfMetrics) recordLimits(org *organization, at pcommon.Timestamp) {
 	}
 }
 
-// recordReplica records what is about this replica as a whole.
+// recordReplica records the metrics of this replica about no single organization.
 func (s *selfMetrics) recordReplica(orgs []*organization, now time.Time, at pcommon.Timestamp) {
 	s.builder.RecordGhExporterBuildInfoDataPoint(
 		at, 1, s.build.version, s.build.revision, s.build.goVersion, s.build.collector)
@@ -273,11 +274,11 @@ func (s *selfMetrics) recordReplica(orgs []*organization, now time.Time, at pcom
 	s.recordQueue(orgs, now, at)
 }
 
-// recordView records how large the views are, and how long they took to catch up, once all of them have.
+// recordView records the size of the views and how long they took to catch up, once all of them have.
 func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 	var (
 		caughtUp time.Duration
-		shown    [ledger.NumMetrics]int
+		shown    [ledgerview.NumMetrics]int
 	)
 	for _, org := range orgs {
 		if !org.summary.CaughtUp {
@@ -299,12 +300,12 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 
 // writeSum is the state of the one shared counter that is summed over the organizations.
 type writeSum struct {
-	start time.Time
-	total int64
+	start time.Time // of the sum as it was emitted last
+	total int64     // value of all its series then
 }
 
-// startOf returns when the sum began: with the oldest ledger, or with the newest after a ledger that began again let
-// the sum fall.
+// startOf returns the start of the sum: that of the oldest ledger or, after the sum fell because a ledger started
+// again, that of the newest.
 func (w *writeSum) startOf(total int64, oldest, newest time.Time) time.Time {
 	switch {
 	case total < w.total:
@@ -356,7 +357,7 @@ func (s *selfMetrics) recordStoreWrites(orgs []*organization, now time.Time, at 
 	}
 }
 
-// recordHealth records the dependencies, those that are an organization's for each organization.
+// recordHealth records the state of each dependency, for each organization where it may differ between them.
 func (s *selfMetrics) recordHealth(orgs []*organization, at pcommon.Timestamp) {
 	report := s.settings.Replica.Report()
 	for i := range report.Dependencies {
@@ -372,7 +373,7 @@ func (s *selfMetrics) recordHealth(orgs []*organization, at pcommon.Timestamp) {
 	}
 }
 
-// recordQueue records the backlog as this replica saw it last. What is not known is not shown.
+// recordQueue records the backlog as this replica observed it last; nothing when the last observation failed.
 func (s *selfMetrics) recordQueue(orgs []*organization, now time.Time, at pcommon.Timestamp) {
 	seen, known := s.settings.Replica.Backlog()
 	if !known {
@@ -393,7 +394,7 @@ func (s *selfMetrics) recordQueue(orgs []*organization, now time.Time, at pcommo
 	}
 }
 
-// oldestJob is when the oldest job of a queue was published, as far as it is known.
+// oldestJob returns when the oldest job of a queue was published, as far as that is known; zero when it is not.
 func (s *selfMetrics) oldestJob(orgs []*organization, queue *backfill.QueueDepth) time.Time {
 	oldest := queue.Oldest
 	for _, org := range orgs {
@@ -407,7 +408,7 @@ func (s *selfMetrics) oldestJob(orgs []*organization, queue *backfill.QueueDepth
 	return oldest
 }
 
-// boolValue is 1 for true.
+// boolValue returns 1 for true and 0 for false.
 func boolValue(b bool) int64 {
 	if b {
 		return 1
@@ -415,7 +416,7 @@ func boolValue(b bool) int64 {
 	return 0
 }
 
-// recordLines records where the weekly lines of repositories stand.
+// recordLines records the modes of the weekly lines of repositories, where they come from GitHub's statistics.
 func (s *selfMetrics) recordLines(org *organization, now time.Time, at pcommon.Timestamp, c sharedCounters) {
 	isFromStatistics := org.Status.EachLinesState(now, func(repo string, state *loc.State, mode loc.Mode) {
 		for _, m := range loc.Modes() {

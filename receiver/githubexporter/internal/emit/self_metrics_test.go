@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -64,8 +65,8 @@ func TestEndOfOwnSeries(t *testing.T) {
 }
 
 // zeroTallies are counters of a ledger that began a while ago.
-func zeroTallies(tallies map[ledger.TallyKey]uint64) *ledger.Summary {
-	return &ledger.Summary{CaughtUp: true, LedgerStart: began, Tallies: tallies}
+func zeroTallies(tallies map[ledger.TallyKey]uint64) *ledgerview.Summary {
+	return &ledgerview.Summary{CaughtUp: true, LedgerStart: began, Tallies: tallies}
 }
 
 func tally(name string, labels ...string) ledger.TallyKey {

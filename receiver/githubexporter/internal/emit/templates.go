@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
 
@@ -17,47 +17,32 @@ import (
 // (https://opentelemetry.io/docs/specs/semconv/registry/attributes/vcs/).
 const providerName = "github"
 
-// schemaURL is that of the semantic conventions 1.44.0, by whose names resources are described. The generated code has
-// the newest one for which there is a Go module; the attributes that are used are the same in both.
+// schemaURL is the schema of the semantic conventions 1.44.0, which have the names of the resource attributes. The
+// generated code has the newest one for which there is a Go module; the attributes that are used are the same in both.
 const schemaURL = "https://opentelemetry.io/schemas/1.44.0"
 
-// metricTemplates has the activity metrics without their points, as metadata.yaml describes them and the configuration
-// enables them. The generated builder makes them once; the points are added by hand, because there are many.
+// metricTemplates are the activity metrics without points, as metadata.yaml describes them and the configuration
+// enables them. The generated builder makes them once; the points are made without it, because there are many. It does
+// not change.
 type metricTemplates struct {
 	builder    *metadata.MetricsBuilder
 	emptyScope pmetric.ScopeMetrics
-	template   [ledger.NumMetrics]pmetric.Metric
-	enabled    [ledger.NumMetrics]bool
-	cumulative [ledger.NumMetrics]bool
+	template   [ledgerview.NumMetrics]pmetric.Metric
+	enabled    [ledgerview.NumMetrics]bool
+	cumulative [ledgerview.NumMetrics]bool
 }
 
-// record is a method of the builder that records a point of an activity metric.
+//go:generate go run -C ../../../../internal/tools ./recordgen ../../receiver/githubexporter/internal/metadata/generated_metrics.go ../../receiver/githubexporter/internal/emit/generated_records.go
+
+// record is a method of the builder that records a point of an activity metric; recordsByName has them by the metric's
+// name.
 type record func(mb *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo, user string)
-
-// recordsByName are the builder's methods by the name of the activity metric.
-var recordsByName = map[string]record{
-	"gh.activity.commits_24h":           (*metadata.MetricsBuilder).RecordGhActivityCommits24hDataPoint,
-	"gh.activity.prs_opened_24h":        (*metadata.MetricsBuilder).RecordGhActivityPrsOpened24hDataPoint,
-	"gh.activity.prs_merged_24h":        (*metadata.MetricsBuilder).RecordGhActivityPrsMerged24hDataPoint,
-	"gh.activity.reviews_submitted_24h": (*metadata.MetricsBuilder).RecordGhActivityReviewsSubmitted24hDataPoint,
-	"gh.activity.issue_comments_24h":    (*metadata.MetricsBuilder).RecordGhActivityIssueComments24hDataPoint,
-	"gh.activity.loc_added_weekly":      (*metadata.MetricsBuilder).RecordGhActivityLocAddedWeeklyDataPoint,
-	"gh.activity.loc_removed_weekly":    (*metadata.MetricsBuilder).RecordGhActivityLocRemovedWeeklyDataPoint,
-	"gh.activity.last_event_unixtime":   (*metadata.MetricsBuilder).RecordGhActivityLastEventUnixtimeDataPoint,
-	"gh.activity.commits":               (*metadata.MetricsBuilder).RecordGhActivityCommitsDataPoint,
-	"gh.activity.prs_opened":            (*metadata.MetricsBuilder).RecordGhActivityPrsOpenedDataPoint,
-	"gh.activity.prs_merged":            (*metadata.MetricsBuilder).RecordGhActivityPrsMergedDataPoint,
-	"gh.activity.reviews_submitted":     (*metadata.MetricsBuilder).RecordGhActivityReviewsSubmittedDataPoint,
-	"gh.activity.issue_comments":        (*metadata.MetricsBuilder).RecordGhActivityIssueCommentsDataPoint,
-	"gh.activity.loc_added":             (*metadata.MetricsBuilder).RecordGhActivityLocAddedDataPoint,
-	"gh.activity.loc_removed":           (*metadata.MetricsBuilder).RecordGhActivityLocRemovedDataPoint,
-}
 
 func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
 	f := &metricTemplates{builder: metadata.NewMetricsBuilder(settings.Metrics, settings.Receiver)}
 	f.emptyScope = pmetric.NewScopeMetrics()
-	for m := range ledger.NumMetrics {
-		record := recordsByName[ledger.Metric(m).Name()]
+	for m := range ledgerview.NumMetrics {
+		record := recordsByName[ledgerview.Metric(m).Name()]
 		record(f.builder, pcommon.NewTimestampFromTime(time.Unix(0, 0)), 0, "", "", "")
 		f.addTemplate(m, f.builder.Emit())
 	}
@@ -65,7 +50,7 @@ func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
 	return f
 }
 
-// addTemplate keeps the form of a metric; a disabled one is not there.
+// addTemplate adds the template of a metric; none for a disabled one.
 func (f *metricTemplates) addTemplate(m int, md pmetric.Metrics) {
 	if md.MetricCount() == 0 {
 		return
@@ -81,7 +66,7 @@ func (f *metricTemplates) addTemplate(m int, md pmetric.Metrics) {
 	f.emptyScope.SetSchemaUrl(scope.SchemaUrl())
 }
 
-// name is the metric's name, empty when it is disabled.
+// name returns the metric's name; empty when it is disabled.
 func (f *metricTemplates) name(m int) string {
 	if !f.enabled[m] {
 		return ""
@@ -89,11 +74,13 @@ func (f *metricTemplates) name(m int) string {
 	return f.template[m].Name()
 }
 
+// setScope sets the scope of an organization's metrics.
 func (f *metricTemplates) setScope(sm pmetric.ScopeMetrics) {
 	f.emptyScope.Scope().CopyTo(sm.Scope())
 	sm.SetSchemaUrl(f.emptyScope.SchemaUrl())
 }
 
+// setResource sets the resource of an organization's metrics.
 func (f *metricTemplates) setResource(rm pmetric.ResourceMetrics, org string) {
 	builder := f.builder.NewResourceBuilder()
 	builder.SetVcsOwnerName(org)

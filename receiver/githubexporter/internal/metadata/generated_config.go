@@ -87,6 +87,86 @@ func (ms *GhActivityIssueComments24hMetricConfig) Unmarshal(parser *confmap.Conf
 	return nil
 }
 
+// GhActivityIssuesClosedMetricConfig provides config for the gh.activity.issues_closed metric.
+type GhActivityIssuesClosedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesClosedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssuesClosed24hMetricConfig provides config for the gh.activity.issues_closed_24h metric.
+type GhActivityIssuesClosed24hMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesClosed24hMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssuesOpenedMetricConfig provides config for the gh.activity.issues_opened metric.
+type GhActivityIssuesOpenedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesOpenedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssuesOpened24hMetricConfig provides config for the gh.activity.issues_opened_24h metric.
+type GhActivityIssuesOpened24hMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesOpened24hMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhActivityLastEventUnixtimeMetricConfig provides config for the gh.activity.last_event_unixtime metric.
 type GhActivityLastEventUnixtimeMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1113,6 +1193,10 @@ type MetricsConfig struct {
 	GhActivityCommits24h                   GhActivityCommits24hMetricConfig                   `mapstructure:"gh.activity.commits_24h"`
 	GhActivityIssueComments                GhActivityIssueCommentsMetricConfig                `mapstructure:"gh.activity.issue_comments"`
 	GhActivityIssueComments24h             GhActivityIssueComments24hMetricConfig             `mapstructure:"gh.activity.issue_comments_24h"`
+	GhActivityIssuesClosed                 GhActivityIssuesClosedMetricConfig                 `mapstructure:"gh.activity.issues_closed"`
+	GhActivityIssuesClosed24h              GhActivityIssuesClosed24hMetricConfig              `mapstructure:"gh.activity.issues_closed_24h"`
+	GhActivityIssuesOpened                 GhActivityIssuesOpenedMetricConfig                 `mapstructure:"gh.activity.issues_opened"`
+	GhActivityIssuesOpened24h              GhActivityIssuesOpened24hMetricConfig              `mapstructure:"gh.activity.issues_opened_24h"`
 	GhActivityLastEventUnixtime            GhActivityLastEventUnixtimeMetricConfig            `mapstructure:"gh.activity.last_event_unixtime"`
 	GhActivityLocAdded                     GhActivityLocAddedMetricConfig                     `mapstructure:"gh.activity.loc_added"`
 	GhActivityLocAddedWeekly               GhActivityLocAddedWeeklyMetricConfig               `mapstructure:"gh.activity.loc_added_weekly"`
@@ -1178,6 +1262,18 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhActivityIssueComments24h: GhActivityIssueComments24hMetricConfig{
+			Enabled: true,
+		},
+		GhActivityIssuesClosed: GhActivityIssuesClosedMetricConfig{
+			Enabled: true,
+		},
+		GhActivityIssuesClosed24h: GhActivityIssuesClosed24hMetricConfig{
+			Enabled: true,
+		},
+		GhActivityIssuesOpened: GhActivityIssuesOpenedMetricConfig{
+			Enabled: true,
+		},
+		GhActivityIssuesOpened24h: GhActivityIssuesOpened24hMetricConfig{
 			Enabled: true,
 		},
 		GhActivityLastEventUnixtime: GhActivityLastEventUnixtimeMetricConfig{

@@ -338,6 +338,22 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.activity.issue_comments_24h",
 		Attributes: []string{"org", "repo", "user"},
 	},
+	GhActivityIssuesClosed: metricInfo{
+		Name:       "gh.activity.issues_closed",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssuesClosed24h: metricInfo{
+		Name:       "gh.activity.issues_closed_24h",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssuesOpened: metricInfo{
+		Name:       "gh.activity.issues_opened",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssuesOpened24h: metricInfo{
+		Name:       "gh.activity.issues_opened_24h",
+		Attributes: []string{"org", "repo", "user"},
+	},
 	GhActivityLastEventUnixtime: metricInfo{
 		Name:       "gh.activity.last_event_unixtime",
 		Attributes: []string{"org", "repo", "user"},
@@ -546,6 +562,10 @@ type metricsInfo struct {
 	GhActivityCommits24h                   metricInfo
 	GhActivityIssueComments                metricInfo
 	GhActivityIssueComments24h             metricInfo
+	GhActivityIssuesClosed                 metricInfo
+	GhActivityIssuesClosed24h              metricInfo
+	GhActivityIssuesOpened                 metricInfo
+	GhActivityIssuesOpened24h              metricInfo
 	GhActivityLastEventUnixtime            metricInfo
 	GhActivityLocAdded                     metricInfo
 	GhActivityLocAddedWeekly               metricInfo
@@ -816,6 +836,226 @@ func (m *metricGhActivityIssueComments24h) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhActivityIssueComments24h(cfg GhActivityIssueComments24hMetricConfig) metricGhActivityIssueComments24h {
 	m := metricGhActivityIssueComments24h{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesClosed struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhActivityIssuesClosedMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_closed metric with initial data.
+func (m *metricGhActivityIssuesClosed) init() {
+	m.data.SetName("gh.activity.issues_closed")
+	m.data.SetDescription("Closings of issues, for the author of the issue, since the look-back of the repository began.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesClosed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesClosed) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesClosed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesClosed(cfg GhActivityIssuesClosedMetricConfig) metricGhActivityIssuesClosed {
+	m := metricGhActivityIssuesClosed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesClosed24h struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhActivityIssuesClosed24hMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_closed_24h metric with initial data.
+func (m *metricGhActivityIssuesClosed24h) init() {
+	m.data.SetName("gh.activity.issues_closed_24h")
+	m.data.SetDescription("Closings of issues in the last 24 hours, for the author of the issue.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesClosed24h) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesClosed24h) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesClosed24h) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesClosed24h(cfg GhActivityIssuesClosed24hMetricConfig) metricGhActivityIssuesClosed24h {
+	m := metricGhActivityIssuesClosed24h{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesOpened struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhActivityIssuesOpenedMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_opened metric with initial data.
+func (m *metricGhActivityIssuesOpened) init() {
+	m.data.SetName("gh.activity.issues_opened")
+	m.data.SetDescription("Issues opened, for their author, since the look-back of the repository began.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesOpened) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesOpened) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesOpened) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesOpened(cfg GhActivityIssuesOpenedMetricConfig) metricGhActivityIssuesOpened {
+	m := metricGhActivityIssuesOpened{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesOpened24h struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhActivityIssuesOpened24hMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_opened_24h metric with initial data.
+func (m *metricGhActivityIssuesOpened24h) init() {
+	m.data.SetName("gh.activity.issues_opened_24h")
+	m.data.SetDescription("Issues opened in the last 24 hours, for their author.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesOpened24h) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesOpened24h) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesOpened24h) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesOpened24h(cfg GhActivityIssuesOpened24hMetricConfig) metricGhActivityIssuesOpened24h {
+	m := metricGhActivityIssuesOpened24h{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3577,6 +3817,10 @@ type MetricsBuilder struct {
 	metricGhActivityCommits24h                   metricGhActivityCommits24h
 	metricGhActivityIssueComments                metricGhActivityIssueComments
 	metricGhActivityIssueComments24h             metricGhActivityIssueComments24h
+	metricGhActivityIssuesClosed                 metricGhActivityIssuesClosed
+	metricGhActivityIssuesClosed24h              metricGhActivityIssuesClosed24h
+	metricGhActivityIssuesOpened                 metricGhActivityIssuesOpened
+	metricGhActivityIssuesOpened24h              metricGhActivityIssuesOpened24h
 	metricGhActivityLastEventUnixtime            metricGhActivityLastEventUnixtime
 	metricGhActivityLocAdded                     metricGhActivityLocAdded
 	metricGhActivityLocAddedWeekly               metricGhActivityLocAddedWeekly
@@ -3657,6 +3901,10 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhActivityCommits24h:                   newMetricGhActivityCommits24h(mbc.Metrics.GhActivityCommits24h),
 		metricGhActivityIssueComments:                newMetricGhActivityIssueComments(mbc.Metrics.GhActivityIssueComments),
 		metricGhActivityIssueComments24h:             newMetricGhActivityIssueComments24h(mbc.Metrics.GhActivityIssueComments24h),
+		metricGhActivityIssuesClosed:                 newMetricGhActivityIssuesClosed(mbc.Metrics.GhActivityIssuesClosed),
+		metricGhActivityIssuesClosed24h:              newMetricGhActivityIssuesClosed24h(mbc.Metrics.GhActivityIssuesClosed24h),
+		metricGhActivityIssuesOpened:                 newMetricGhActivityIssuesOpened(mbc.Metrics.GhActivityIssuesOpened),
+		metricGhActivityIssuesOpened24h:              newMetricGhActivityIssuesOpened24h(mbc.Metrics.GhActivityIssuesOpened24h),
 		metricGhActivityLastEventUnixtime:            newMetricGhActivityLastEventUnixtime(mbc.Metrics.GhActivityLastEventUnixtime),
 		metricGhActivityLocAdded:                     newMetricGhActivityLocAdded(mbc.Metrics.GhActivityLocAdded),
 		metricGhActivityLocAddedWeekly:               newMetricGhActivityLocAddedWeekly(mbc.Metrics.GhActivityLocAddedWeekly),
@@ -3803,6 +4051,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhActivityCommits24h.emit(ils.Metrics())
 	mb.metricGhActivityIssueComments.emit(ils.Metrics())
 	mb.metricGhActivityIssueComments24h.emit(ils.Metrics())
+	mb.metricGhActivityIssuesClosed.emit(ils.Metrics())
+	mb.metricGhActivityIssuesClosed24h.emit(ils.Metrics())
+	mb.metricGhActivityIssuesOpened.emit(ils.Metrics())
+	mb.metricGhActivityIssuesOpened24h.emit(ils.Metrics())
 	mb.metricGhActivityLastEventUnixtime.emit(ils.Metrics())
 	mb.metricGhActivityLocAdded.emit(ils.Metrics())
 	mb.metricGhActivityLocAddedWeekly.emit(ils.Metrics())
@@ -3903,6 +4155,26 @@ func (mb *MetricsBuilder) RecordGhActivityIssueCommentsDataPoint(ts pcommon.Time
 // RecordGhActivityIssueComments24hDataPoint adds a data point to gh.activity.issue_comments_24h metric.
 func (mb *MetricsBuilder) RecordGhActivityIssueComments24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityIssueComments24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesClosedDataPoint adds a data point to gh.activity.issues_closed metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesClosedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesClosed.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesClosed24hDataPoint adds a data point to gh.activity.issues_closed_24h metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesClosed24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesClosed24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesOpenedDataPoint adds a data point to gh.activity.issues_opened metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesOpenedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesOpened.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesOpened24hDataPoint adds a data point to gh.activity.issues_opened_24h metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesOpened24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesOpened24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
 // RecordGhActivityLastEventUnixtimeDataPoint adds a data point to gh.activity.last_event_unixtime metric.

@@ -80,6 +80,18 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhActivityIssueComments24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhActivityIssuesClosedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityIssuesClosed24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityIssuesOpenedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityIssuesOpened24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhActivityLastEventUnixtimeDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -338,6 +350,94 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Conversation comments on issues and pull requests made in the last 24 hours.", mi.Description())
 					assert.Equal(t, "{comment}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_closed":
+					assert.False(t, validatedMetrics["gh.activity.issues_closed"], "Found a duplicate in the metrics slice: gh.activity.issues_closed")
+					validatedMetrics["gh.activity.issues_closed"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Closings of issues, for the author of the issue, since the look-back of the repository began.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_closed_24h":
+					assert.False(t, validatedMetrics["gh.activity.issues_closed_24h"], "Found a duplicate in the metrics slice: gh.activity.issues_closed_24h")
+					validatedMetrics["gh.activity.issues_closed_24h"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Closings of issues in the last 24 hours, for the author of the issue.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_opened":
+					assert.False(t, validatedMetrics["gh.activity.issues_opened"], "Found a duplicate in the metrics slice: gh.activity.issues_opened")
+					validatedMetrics["gh.activity.issues_opened"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Issues opened, for their author, since the look-back of the repository began.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_opened_24h":
+					assert.False(t, validatedMetrics["gh.activity.issues_opened_24h"], "Found a duplicate in the metrics slice: gh.activity.issues_opened_24h")
+					validatedMetrics["gh.activity.issues_opened_24h"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Issues opened in the last 24 hours, for their author.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())

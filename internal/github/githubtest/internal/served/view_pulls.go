@@ -1,0 +1,81 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package served
+
+import (
+	"time"
+)
+
+// PullState is a pull request at the time of a View: Merged and Closed are nil until they are reached.
+type PullState struct {
+	*Pull
+	State          string // OPEN, CLOSED or MERGED
+	Updated        time.Time
+	Merged, Closed *time.Time
+}
+
+// Pull returns the state of a pull request, and false for nil and for one that is not visible yet.
+func (v View) Pull(p *Pull) (PullState, bool) {
+	if p == nil || !v.IsVisible(p.Created) {
+		return PullState{}, false
+	}
+	s := PullState{
+		Pull: p, State: "OPEN", Updated: p.Created, Merged: v.reachedTime(p.Merged),
+		Closed: v.reachedTime(p.Closed),
+	}
+	if s.Closed != nil {
+		s.State = "CLOSED"
+		s.touch(*s.Closed)
+	}
+	if s.Merged != nil {
+		s.State = "MERGED"
+		s.touch(*s.Merged)
+	}
+	for _, t := range p.Touched {
+		if v.IsVisible(t) {
+			s.touch(t)
+		}
+	}
+	for _, r := range p.Reviews {
+		if t := v.reachedTime(r.Submitted); t != nil {
+			s.touch(*t)
+		}
+	}
+	if t := v.lastComment(p.Comments); t != nil {
+		s.touch(*t)
+	}
+	return s, true
+}
+
+// touch records an update.
+func (s *PullState) touch(t time.Time) {
+	if t.After(s.Updated) {
+		s.Updated = t
+	}
+}
+
+// Pulls returns the visible pull requests, in the order of their numbers; none while they are disabled.
+func (v View) Pulls(r *Repo) []PullState {
+	var out []PullState
+	if v.ArePullsOff(r) {
+		return nil
+	}
+	for _, p := range r.Pulls {
+		if s, ok := v.Pull(p); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Reviews returns the visible reviews of a pull request, in the order of their submission.
+func (v View) Reviews(p *Pull) []*Review {
+	var out []*Review
+	for _, r := range p.Reviews {
+		if r.Submitted == nil || v.IsVisible(*r.Submitted) {
+			out = append(out, r)
+		}
+	}
+	return out
+}

@@ -1,0 +1,47 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Errors of a private key in which the line breaks are lost, as of one that came through a variable of the environment.
+var (
+	ErrKeyEscaped = errors.New(`has the two characters \n where line breaks belong, want real line breaks: ` +
+		`a YAML block (private_key: |), or a file named in private_key_file`)
+	ErrKeyOneLine = errors.New("is on one line, want the line breaks of the PEM form: " +
+		"a YAML block (private_key: |), or a file named in private_key_file")
+)
+
+// CheckKeyLineBreaks refuses the text of a private key in which the line breaks are lost.
+func CheckKeyLineBreaks(text string) error {
+	text = strings.TrimSpace(text)
+	switch {
+	case !strings.Contains(text, "-----BEGIN"):
+		return nil // no key at all
+	case strings.Contains(text, `\n`):
+		return ErrKeyEscaped
+	case strings.Contains(text, "-----END") && !strings.ContainsAny(text, "\r\n"):
+		return ErrKeyOneLine
+	}
+	return nil
+}
+
+// parseKey parses a private key in PEM form. Its errors do not contain the text.
+func parseKey(text []byte) (*rsa.PrivateKey, error) {
+	if err := CheckKeyLineBreaks(string(text)); err != nil {
+		return nil, fmt.Errorf("the App's private key %w", err)
+	}
+	key, err := jwt.ParseRSAPrivateKeyFromPEM(text)
+	if err != nil {
+		return nil, errors.New("the App's private key is no RSA key in PEM form")
+	}
+	return key, nil
+}

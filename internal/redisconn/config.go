@@ -1,0 +1,105 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package redisconn connects to Redis. Receiver and extension share its configuration block.
+package redisconn
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configtls"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
+)
+
+// The values of Config.Mode.
+const (
+	Standalone = "standalone"
+	Sentinel   = "sentinel"
+	Cluster    = "cluster"
+)
+
+// Config is the configuration block of Redis. Its zero value is valid and disables Redis.
+type Config struct {
+	// Mode is standalone, sentinel or cluster.
+	Mode string `mapstructure:"mode"`
+	// Endpoints are host:port of the server, of Sentinels or of some of the cluster's nodes. None disables Redis.
+	Endpoints []string `mapstructure:"endpoints"`
+	// MasterName is the name of the master that the Sentinels monitor.
+	MasterName string `mapstructure:"master_name"`
+	// Username and Password are those of an ACL user; without a username the password is the default user's.
+	Username string              `mapstructure:"username"`
+	Password configopaque.String `mapstructure:"password"`
+	// SentinelUsername and SentinelPassword are those of the Sentinels themselves.
+	SentinelUsername string              `mapstructure:"sentinel_username"`
+	SentinelPassword configopaque.String `mapstructure:"sentinel_password"`
+	// DB is the number of the database; a cluster has only 0.
+	DB int `mapstructure:"db"`
+	// TLS encrypts connections when it has a value that is not insecure.
+	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
+	// KeyPrefix is the start of the names of all keys.
+	KeyPrefix string `mapstructure:"key_prefix"`
+
+	_ struct{}
+}
+
+// Default returns the configuration that lacks only the endpoints.
+func Default() Config {
+	return Config{Mode: Standalone, KeyPrefix: "gx", TLS: configoptional.Default(configtls.NewDefaultClientConfig())}
+}
+
+// Enabled reports whether Redis is configured.
+func (c *Config) Enabled() bool { return len(c.Endpoints) > 0 }
+
+// Check returns an error for each setting that cannot work, with its path in this block. Its name is not Validate, so
+// that the collector does not call it in addition to the Validate of the enclosing block.
+func (c *Config) Check() error {
+	errs := []error{
+		configcheck.OneOf("mode", c.Mode, Standalone, Sentinel, Cluster), configcheck.IntBetween("db", c.DB, 0, 1<<16),
+		c.CheckAddresses(),
+	}
+	if !c.Enabled() {
+		errs = append(errs, c.checkUnused())
+	}
+	if c.Mode == Standalone && len(c.Endpoints) > 1 {
+		errs = append(errs, fmt.Errorf("endpoints: %d, want exactly one with mode standalone", len(c.Endpoints)))
+	}
+	if (c.Mode == Sentinel) != (c.MasterName != "") && c.Enabled() {
+		errs = append(errs, fmt.Errorf(
+			"master_name: %s, want the master's name with mode sentinel, and nothing otherwise",
+			configcheck.QuoteUnlessSecret(c.MasterName)))
+	}
+	if c.Mode == Cluster && c.DB != 0 {
+		errs = append(errs, fmt.Errorf("db: %d, want 0 with mode cluster", c.DB))
+	}
+	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
+		errs = append(errs, fmt.Errorf("key_prefix: %s, want a name without braces and blanks",
+			configcheck.QuoteUnlessSecret(c.KeyPrefix)))
+	}
+	return errors.Join(errs...)
+}
+
+// CheckAddresses returns an error for each endpoint that is not an address. Unmarshal calls it, so that an endpoint
+// that may contain a password never becomes part of a configuration, which the collector may print.
+func (c *Config) CheckAddresses() error {
+	const credentials = "the password goes into password, the user name into username, the number of the database " +
+		"into db, " +
+		"and rediss or ssl becomes tls: {}"
+	var errs []error
+	for i, endpoint := range c.Endpoints {
+		errs = append(errs, configcheck.HostPort(fmt.Sprintf("endpoints::%d", i), endpoint, credentials))
+	}
+	return errors.Join(errs...)
+}
+
+// checkUnused returns an error when there are settings but no endpoint: it was forgotten, or its variable is empty.
+func (c *Config) checkUnused() error {
+	if c.Mode != Standalone || c.MasterName != "" || c.Username != "" || c.Password != "" || c.TLS.HasValue() {
+		return errors.New("endpoints: the list is empty, want host:port of Redis")
+	}
+	return nil
+}

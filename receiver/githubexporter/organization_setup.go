@@ -1,0 +1,200 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package githubexporter
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configauth"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/github"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
+	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// graceIntervals is the number of scrape intervals by which the coverage may lag before the windows stop sliding.
+const graceIntervals = 3
+
+// sharedParts are the parts of an organization that several of its roles use.
+type sharedParts struct {
+	config   *OrgConfig
+	logger   *zap.Logger
+	tallies  *collect.Tallies
+	store    *termStore
+	source   *github.Client
+	watchdog *watchdog
+	health   *orgHealth
+}
+
+// newOrganization puts an organization together; nothing of it runs yet. wake requests an emission now and must not
+// block. The error is one of the configuration.
+func (r *replica) newOrganization(
+	ctx context.Context, config *OrgConfig, host component.Host, wake func(),
+) (*organization, error) {
+	httpClient, err := r.newHTTPClient(ctx, config, host)
+	if err != nil {
+		return nil, err
+	}
+	logger := r.settings.Logger.With(zap.String("org", config.Name))
+	shared := &sharedParts{
+		config: config, logger: logger, tallies: &collect.Tallies{}, store: &termStore{Store: r.store},
+		watchdog: &watchdog{interval: config.ScrapeInterval},
+		health:   &orgHealth{org: config.Name, readErrors: r.readErrors, access: r.access, logger: logger},
+	}
+	org := &organization{
+		name: config.Name, config: config, httpClient: httpClient, state: newOrgState(wake),
+		credential: &credentialState{},
+		view: ledgerview.New(ledgerview.Settings{
+			Retention: r.config.Retention,
+			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
+			Label:     r.users.labelFor,
+
+			WeeklyLinesFromEntries: r.config.LOC.statistics(),
+			ZeroFor:                r.config.Counters.zeroFor(r.config.EmitInterval),
+		}),
+	}
+	r.access.add(org.name, org.view.Edge)
+	if org.client, err = r.newTransport(org, shared); err != nil {
+		return nil, err
+	}
+	shared.source = github.New(org.client, github.Settings{
+		API: github.API(r.config.GitHub.API), OnSchemaError: logSchemaError(logger),
+	})
+	if org.collector, err = r.newCollector(org, shared); err != nil {
+		return nil, err
+	}
+	r.addRoles(org, shared)
+	return org, nil
+}
+
+// addRoles makes the roles of an organization that has its client, its collector and its view.
+func (r *replica) addRoles(org *organization, shared *sharedParts) {
+	logger, lease := shared.logger, r.leases.leaseOf(org.config.key())
+	org.leaderWatch = &leaderWatch{
+		lease: lease, view: org.view, interval: org.config.ScrapeInterval, logger: logger, state: org.state,
+	}
+	var rounds *lineRounds
+	if r.config.LOC.statistics() {
+		settings := r.config.LOC.settings(r.config.Retention)
+		settings.Org, settings.Concurrency = org.name, org.config.Concurrency
+		settings.Source, settings.CheckPaused = shared.source, r.cooldown.Err
+		settings.OnInvalidEntry = func() { shared.tallies.Add(collect.TallyInvalid) }
+		settings.OnQuotaExhausted = func() { shared.tallies.Add(collect.TallyLinesWait) }
+		rounds = newLineRounds(settings, org.collector, org.view, logger)
+	}
+	var dispatcher *gapDispatcher
+	if r.jobs != nil {
+		dispatcher = &gapDispatcher{
+			org: org.name, key: org.config.key(), logger: logger, store: shared.store, collector: org.collector,
+			tallies: shared.tallies, cooldown: r.cooldown.Cooldown, state: org.state, queue: r.jobs,
+			config: &r.config.Backfill, passEnded: wakeup.NewSignal(),
+		}
+	}
+	org.follower = &follower{
+		org: org.name, store: shared.store, view: org.view, leaderWatch: org.leaderWatch, weekly: rounds,
+		logger: logger, state: org.state,
+	}
+	org.reader = &jobReader{
+		collector: org.collector, cooldown: r.cooldown.Cooldown, tallies: shared.tallies, logger: logger,
+	}
+	org.term = &term{
+		handover: &leaderHandover{
+			org: org.name, lease: lease, store: shared.store, watch: org.leaderWatch, logger: logger,
+		},
+		fences: &fencePublisher{
+			org: org.name, lease: lease, store: shared.store, view: org.view, watch: org.leaderWatch,
+			watchdog: shared.watchdog, logger: logger,
+		},
+		store: shared.store, monitor: r.monitor, dispatcher: dispatcher, rounds: rounds,
+		loop: r.newPassLoop(org, shared, dispatcher, rounds),
+	}
+}
+
+// newPassLoop returns the pass loop of an organization. dispatcher is nil without backfill, rounds is nil where weekly
+// lines come from the commits.
+func (r *replica) newPassLoop(
+	org *organization, shared *sharedParts, dispatcher *gapDispatcher, rounds *lineRounds,
+) *passLoop {
+	return &passLoop{
+		org: org.name, logger: shared.logger, telemetry: r.telemetry, collector: org.collector,
+		tallies: shared.tallies, cooldown: r.cooldown.Cooldown, health: shared.health, watchdog: shared.watchdog,
+		state: org.state, dispatcher: dispatcher, rounds: rounds,
+		maintenance: &maintenance{
+			org: org.name, store: shared.store, collector: org.collector, logger: shared.logger,
+			retention: r.config.Retention, reconcileInterval: r.config.ReconcileInterval,
+		},
+	}
+}
+
+// newCollector returns the collector of an organization that has its client and its view.
+func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect.Collector, error) {
+	config := org.config
+	filter, err := config.filter()
+	if err != nil {
+		return nil, err
+	}
+	return collect.New(collect.Settings{
+		Org: config.Name, Source: shared.source, Store: shared.store, Filter: filter, Concurrency: config.Concurrency,
+		Interval: config.ScrapeInterval, Lookback: config.Lookback, BackfillEnabled: r.jobs != nil,
+		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
+		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
+	}, shared.tallies), nil
+}
+
+// newHTTPClient returns the collector's HTTP client: with TLS, proxy, headers, tracing, and the authenticator where one
+// is configured.
+func (r *replica) newHTTPClient(ctx context.Context, config *OrgConfig, host component.Host) (*http.Client, error) {
+	settings := r.config.GitHub.ClientConfig
+	if id := config.Auth.Authenticator; id != nil {
+		settings.Auth = configoptional.Some(configauth.Config{AuthenticatorID: *id})
+	}
+	return settings.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
+}
+
+// newTransport returns the client that sends an organization's requests to GitHub. Each of its attempts is counted, and
+// is a heartbeat for the watchdog of the pass loop unless it is a probe.
+func (r *replica) newTransport(org *organization, shared *sharedParts) (*transport.Client, error) {
+	config := shared.config
+	credential, limits, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	count := org.credential.observeFunc(shared.tallies, shared.logger)
+	observe := func(a transport.Attempt) {
+		count(a)
+		if !a.IsProbe {
+			shared.watchdog.heartbeat(time.Now())
+			if a.Err != nil {
+				r.access.recordRequestError(config.Name, a.Err)
+			}
+		}
+	}
+	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
+	c := &r.config.GitHub
+	return transport.New(transport.Settings{
+		HTTP: org.httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint,
+		Credential: credential, Budget: limits, Timeout: c.Timeout,
+		Retry: transport.RetrySettings{
+			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
+			MaxInterval: c.Retry.MaxInterval,
+		},
+		RateLimit: budget.Policy{
+			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
+			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
+		},
+		Concurrency: config.Concurrency, OnAttempt: observe,
+		OnResult:       func(result transport.RequestResult) { r.cooldown.recordResult(config.Name, &result) },
+		OnInvalidValue: invalid.record, CheckPaused: r.cooldown.Err, Now: time.Now,
+		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
+	})
+}
