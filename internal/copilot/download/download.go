@@ -23,7 +23,7 @@ type Settings struct {
 	Hosts []string
 	// Timeout bounds a file, from the request to its last byte. The default is 90s.
 	Timeout time.Duration
-	// MaxBytes bounds a file as it is sent. The default is 16 GiB.
+	// MaxBytes bounds a file, after the decompression that HTTP knows. The default is 16 GiB.
 	MaxBytes int64
 	// TLS is used for the connections; nil is the default of the system.
 	TLS *tls.Config
