@@ -22,7 +22,7 @@ type callbacks struct {
 	campaigning sync.WaitGroup
 }
 
-// callback is what cb component has registered.
+// callback is what one component has registered.
 type callback struct {
 	start func(context.Context)
 	stop  func()
@@ -57,7 +57,7 @@ func (c *callbacks) register(start func(context.Context), stop func()) {
 	}
 }
 
-// serve starts cb callback, and stops it when the term ends.
+// serve starts a callback, and stops it when the term ends.
 func (t *callbackTerm) serve(cb callback) {
 	t.serving.Go(func() {
 		cb.start(t.ctx)

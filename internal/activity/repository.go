@@ -9,7 +9,7 @@ import "time"
 type Repository struct {
 	// ID is GitHub's database id: it outlives renames and transfers, Name does not.
 	ID int64
-	// NodeID is the global id of GraphQL; empty when only REST was used.
+	// NodeID is the global node id; empty for a repository of the coverage that this process has not discovered yet.
 	NodeID string
 	// Name is the present name without the owner.
 	Name string

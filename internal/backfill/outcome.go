@@ -55,7 +55,7 @@ const (
 	returnsPerDelay = 5
 )
 
-// OutcomeKind is one of the three results of a delivery.
+// OutcomeKind is one of the three results of a delivery; a deferral is a retry that spends no attempt.
 type OutcomeKind uint8
 
 // The kinds. The zero value is none of them.

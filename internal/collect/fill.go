@@ -193,7 +193,8 @@ func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string)
 	return result, pages.recorded, pages.err
 }
 
-// coveredWindow returns which part of a window of the past was read: all of it, or its newest part.
+// coveredWindow returns the part of a stream's window that was read: all of it, its newest part after a failure, or an
+// empty window when the stream was not requested or nothing of it was read.
 func (r *reading) coveredWindow(s activity.Stream, result *github.ReadResult) activity.Window {
 	w := r.windows[s]
 	switch {

@@ -46,7 +46,7 @@ retention: 1440h
 emit_interval: 1s
 `
 
-// serveData serves the data of loadData, of which the last part, of a length of `before`, arrives within a time from now.
+// serveData serves the data of loadData. Its last part, of a length of `before`, arrives within a time from now.
 func serveData(t *testing.T, before, within time.Duration) (*githubtest.Dataset, *githubtest.Server,
 	githubtest.Timeline,
 ) {

@@ -11,7 +11,7 @@
 //	streams.go stream_*.go update_feed.go                       the streams, a file each, and their table
 //	divergence.go commit_lines.go walk.go                       what reading commits takes beside their pages
 //	graphql_activity.go graphql_prefetch.go listing.go          the queries, adapted to what GitHub can answer in time
-//	query_*.go rest_commits.go                                  variables and rows of queries; formats of REST rows
+//	query_*.go rest_commits.go                                  rows that several readers use
 //	reader.go read_request.go reader_state.go                   one reading, and what a client remembers of them
 //	graphql.go schema.go nulls.go rest.go format.go lenient.go  calls, and the checks of their responses
 //

@@ -28,7 +28,7 @@ type document struct {
 var (
 	discoverQuery = mustDocument("Discover", readDocument("discover"))
 	lookupQuery   = mustDocument("Lookup", readDocument("lookup"))
-	activityQuery = mustDocument("Activity", readDocument("activity")+readDocument("pages"))
+	activityQuery = mustDocument("Activity", readDocument("activity")+readDocument("fragments"))
 	reviewsQuery  = mustDocument("Reviews", readDocument("reviews"))
 	linesQuery    = mustDocument("Lines", readDocument("lines"))
 	// activitiesQuery has the query for each number of repositories.
@@ -67,7 +67,7 @@ func newGroupQueries(most int) map[int]document {
 		if err := source.Execute(&text, indexes); err != nil {
 			panic(err) // it is embedded
 		}
-		queries[n] = mustDocument("Activities", text.String()+readDocument("pages"))
+		queries[n] = mustDocument("Activities", text.String()+readDocument("fragments"))
 	}
 	return queries
 }

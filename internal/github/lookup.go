@@ -31,8 +31,8 @@ type LookupResult struct {
 	Err error
 }
 
-// errTooManyLookups is the error of the repositories beyond maxLookupRequests.
-var errTooManyLookups = errors.New("too many repositories for one lookup")
+// errLookupRequestsUsedUp is the error of the repositories that remain after maxLookupRequests requests.
+var errLookupRequestsUsedUp = errors.New("too many repositories for one lookup")
 
 // Lookup requests repositories by their ids, independently of listings, and calls onResult once for each, one at a
 // time. After a limit it sends no more requests: the remaining results have an error.
@@ -72,7 +72,7 @@ func (l *lookup) admitRequest(ctx context.Context) error {
 	}
 	if l.haltedBy == nil && l.requests >= maxLookupRequests {
 		l.haltedBy = &transport.UnavailableError{
-			Response: transport.Response{Endpoint: lookupQuery.name}, Err: errTooManyLookups,
+			Response: transport.Response{Endpoint: lookupQuery.name}, Err: errLookupRequestsUsedUp,
 		}
 	}
 	if l.haltedBy == nil {
@@ -86,7 +86,7 @@ func (l *lookup) admitRequest(ctx context.Context) error {
 func (l *lookup) haltReason() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if errors.Is(l.haltedBy, errTooManyLookups) {
+	if errors.Is(l.haltedBy, errLookupRequestsUsedUp) {
 		return nil
 	}
 	return l.haltedBy
@@ -265,7 +265,7 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 		return LookupResult{ID: wanted.ID, Err: err}
 	}
 	row, info, err := requestREST(transport.WithScope(ctx, transport.Scope{RepoID: wanted.ID}), l.client, restRequest{
-		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), trustsRefusal: true,
+		endpoint: repositoryEndpoint, path: "repositories/" + strconv.FormatInt(wanted.ID, 10), noRefusalRetry: true,
 	}, repositoryObject)
 	switch {
 	case isGone(err):

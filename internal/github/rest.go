@@ -32,8 +32,8 @@ type restRequest struct {
 	noRetry bool
 	// expectsNotFound says that "not found" is an ordinary result.
 	expectsNotFound bool
-	// trustsRefusal says that a refusal is final.
-	trustsRefusal bool
+	// noRefusalRetry says that the first refusal is final.
+	noRefusalRetry bool
 	// notFoundHint is the likely cause of a 404; empty for none.
 	notFoundHint string
 }
@@ -51,7 +51,7 @@ func requestREST[T any](ctx context.Context, c *Client, request restRequest, as 
 		Endpoint: request.endpoint, Resource: budget.ResourceREST, Price: 1, Path: path, ETag: request.etag,
 		NotFoundHint: request.notFoundHint,
 		CallOptions: transport.CallOptions{
-			NoRetry: request.noRetry, ExpectsNotFound: request.expectsNotFound, TrustsRefusal: request.trustsRefusal,
+			NoRetry: request.noRetry, ExpectsNotFound: request.expectsNotFound, NoRefusalRetry: request.noRefusalRetry,
 		},
 		Decode: func(r transport.Received) (transport.BodyInfo, error) {
 			charged := transport.BodyInfo{Points: 1}

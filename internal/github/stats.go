@@ -89,7 +89,7 @@ func (c *Client) ReadContributors(ctx context.Context, org string, repo activity
 	status, err := c.transport.Send(ctx, &transport.Call{
 		Endpoint: contributorsEndpoint, Resource: budget.ResourceREST, Price: 1,
 		Path:        repoPath(org, &repo, "/stats/contributors"),
-		CallOptions: transport.CallOptions{TrustsRefusal: true},
+		CallOptions: transport.CallOptions{NoRefusalRetry: true},
 		Decode: func(r transport.Received) (info transport.BodyInfo, err error) {
 			rows, info.Points = nil, 1
 			switch r.Status {

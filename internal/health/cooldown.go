@@ -14,9 +14,10 @@ type CooldownSettings struct {
 	// Failures is how many requests must fail in a row through one API. They must be about at least two and at least
 	// half as many different repositories, or about an organization as a whole.
 	Failures int
-	// NumOrgs returns the number of organizations that the failed requests must be about: where there are several, the
-	// failures of one must not stop the others. It is called with each failed request, without a lock. nil is one.
-	NumOrgs func() int
+	// MinOrgs returns how many different organizations the failed requests must at least be about: where there are
+	// several, the failures of one must not stop the others. It is called with each failed request, without a lock.
+	// Without it, one is enough.
+	MinOrgs func() int
 	// Pause is the time for which no request is sent after that.
 	Pause time.Duration
 	// Probes is the number of good probes in a row that end the cooldown.
@@ -59,8 +60,8 @@ const minRepositories = 2
 
 // NewCooldown returns the closed cooldown of a server that counts as healthy.
 func NewCooldown(settings CooldownSettings) *Cooldown {
-	if settings.NumOrgs == nil {
-		settings.NumOrgs = func() int { return 1 }
+	if settings.MinOrgs == nil {
+		settings.MinOrgs = func() int { return 1 }
 	}
 	return &Cooldown{settings: settings, streaks: make(map[string]*failureStreak)}
 }
@@ -70,7 +71,7 @@ func NewCooldown(settings CooldownSettings) *Cooldown {
 func (c *Cooldown) RecordRequest(r Request, failure error, now time.Time) (started *CooldownError) {
 	minOrgs := 1
 	if failure != nil {
-		minOrgs = c.settings.NumOrgs() // without the lock: it belongs to the caller
+		minOrgs = c.settings.MinOrgs() // without the lock: it belongs to the caller
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

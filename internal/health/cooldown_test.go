@@ -125,7 +125,7 @@ func TestCooldownSeparatesAPIs(t *testing.T) {
 // TestCooldownNeedsSeveralOrgs: one organization in trouble does not stop the others.
 func TestCooldownNeedsSeveralOrgs(t *testing.T) {
 	t.Parallel()
-	c := NewCooldown(CooldownSettings{Failures: 3, NumOrgs: func() int { return 2 }, Pause: time.Minute, Probes: 1})
+	c := NewCooldown(CooldownSettings{Failures: 3, MinOrgs: func() int { return 2 }, Pause: time.Minute, Probes: 1})
 	for repo := range int64(10) {
 		require.Nil(t, c.RecordRequest(newRequest("acme", repo), errBroken, wednesday))
 	}

@@ -43,7 +43,7 @@ type RepoCoverage struct {
 	Tips []string
 }
 
-// maxTips bounds the tips of a repository. More are replaced by UnknownTip.
+// maxTips bounds the tips of a repository. When there are more, UnknownTip alone stands for all of them.
 const maxTips = 32
 
 // UnknownTip stands for tips whose names are lost. It is no commit's object name.

@@ -36,7 +36,7 @@ const (
 	EntryLinesState = "lines_state"
 	// EntryLinesPart has what was read of a week whose commits are not all read. It is complete as long as it fits.
 	EntryLinesPart = "lines_part"
-	// EntryLinesAllowance has what was used of the present hour's commits that may be read for their lines.
+	// EntryLinesAllowance has how many commits were requested with their lines in the present hour of the clock.
 	EntryLinesAllowance = "lines_allowance"
 	// EntryBranchRewound has the time at which the default branch of a repository was last found to lack commits that
 	// it had.

@@ -101,7 +101,8 @@ func TotalIDs() [NumTotals]TotalID {
 // and in Redis.
 var legacyOrder = []TotalID{1 << 8, 2 << 8, 3 << 8, 4 << 8, 5 << 8, 1<<8 | 1, 1<<8 | 2}
 
-// LegacyTotalIDs returns the ids of totals that are stored without them, in their order.
+// LegacyTotalIDs returns the ids of the totals in the order in which earlier versions stored them without ids: in
+// frames up to version 4, and in Redis.
 func LegacyTotalIDs() []TotalID { return legacyOrder }
 
 // Set sets the total with an id; an unknown id is ignored.

@@ -88,7 +88,8 @@ type State struct {
 	Commits         CommitProgress
 }
 
-// Retry is the time of the next attempt, and the delay that leads to it.
+// Retry is the time of the next attempt. Wait is the backoff that led to it and that the next failure doubles; zero when
+// At is not the end of a backoff.
 type Retry struct {
 	At   time.Time
 	Wait time.Duration

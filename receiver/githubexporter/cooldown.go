@@ -27,7 +27,7 @@ func newGitHubCooldown(config *Config, monitor *health.Monitor, logger *zap.Logg
 	c := &config.GitHub.Health
 	return &githubCooldown{pause: c.Cooldown, logger: logger, Cooldown: health.NewCooldown(health.CooldownSettings{
 		Failures: c.FailureThreshold, Pause: c.Cooldown, Probes: c.RecoverThreshold,
-		NumOrgs: func() int { return minAffectedOrgs(config, monitor) },
+		MinOrgs: func() int { return minAffectedOrgs(config, monitor) },
 	})}
 }
 

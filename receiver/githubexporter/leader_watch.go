@@ -83,7 +83,7 @@ type leaderWrites struct {
 	recordedAt time.Time // of entryLeader
 }
 
-// silenceStage is the effect of a silence on the health of the replica.
+// silenceStage is how the time since the last write of a leader affects the health of this replica.
 type silenceStage int
 
 const (

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 )
 
-// readErrors has, for each organization that passes of this replica cannot read completely, the error: the dependencies
-// health.GitHub and health.GitHubCore. It is safe for concurrent use.
+// readErrors has the error of each organization that passes of this replica cannot read completely, and reports them as
+// the states of the dependencies health.GitHub and health.GitHubCore. It is safe for concurrent use.
 type readErrors struct {
 	reporter *dependencyReporter
 

@@ -10,7 +10,8 @@ import (
 )
 
 // watchdog finds out whether the pass loop of an organization is stuck. The loop moves when a pass begins or ends and,
-// during a pass, with each response of GitHub, whatever it says. It is safe for concurrent use.
+// during a pass, with each attempt of a request that ended, with a response or without one. It is safe for concurrent
+// use.
 type watchdog struct {
 	interval time.Duration // from the start of one pass to the next
 
@@ -40,7 +41,7 @@ func (p *watchdog) endPass(now, notBefore time.Time) {
 	}
 }
 
-// heartbeat records that the pass got a response.
+// heartbeat records that an attempt of a request ended, with a response or without one.
 func (p *watchdog) heartbeat(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

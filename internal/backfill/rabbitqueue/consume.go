@@ -187,7 +187,7 @@ func (q *Queue) outcomeMessage(
 		if job.Returns > 0 {
 			reason = fmt.Errorf("returned %d times: %w", job.Returns, err)
 		}
-		return q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, job.Attempt, reason, now))
+		return q.toBoundQueue(q.settings.DeadQueue, deadLetterMessage(d, job.Attempt, reason, now))
 	case outcome.Returns > 0:
 		reason = fmt.Errorf("returned: %w", err)
 		m := retryMessage(d, job, reason, now)
@@ -209,7 +209,7 @@ func (q *Queue) deadLetterInvalid(ctx context.Context, from *source, d *amqp.Del
 	q.settings.Logger.Warn("Invalid message in the backfill queue moved to the dead-letter queue.",
 		zap.String("queue", from.name), zap.Error(err))
 	q.settings.OnInvalid(from.name)
-	if q.republish(ctx, q.toJobQueue(q.settings.DeadQueue, deadLetterMessage(d, 0, err, q.settings.Now()))) {
+	if q.republish(ctx, q.toBoundQueue(q.settings.DeadQueue, deadLetterMessage(d, 0, err, q.settings.Now()))) {
 		q.acknowledge(d)
 	}
 }

@@ -27,13 +27,14 @@ const (
 func (q *Queue) Publish(ctx context.Context, jobs []backfill.Job) (int, error) {
 	messages := make([]outgoing, len(jobs))
 	for i := range jobs {
-		messages[i] = q.toJobQueue(OrgQueue(q.settings.Queue, jobs[i].Org), newMessage(&jobs[i]))
+		messages[i] = q.toBoundQueue(OrgQueue(q.settings.Queue, jobs[i].Org), newMessage(&jobs[i]))
 	}
 	return q.publisher.publish(ctx, messages)
 }
 
-// toJobQueue addresses a message to a queue through the exchange.
-func (q *Queue) toJobQueue(queue string, m amqp.Publishing) outgoing {
+// toBoundQueue addresses a message to a queue that is bound to the exchange by its name: an organization's queue, or
+// the dead-letter queue.
+func (q *Queue) toBoundQueue(queue string, m amqp.Publishing) outgoing {
 	return outgoing{queue: queue, exchange: q.settings.Exchange, key: queue, message: m}
 }
 

@@ -14,15 +14,15 @@ import (
 type exchange struct {
 	served.View
 
-	s     *Server
-	cred  *Credential
-	r     *http.Request
-	info  RequestInfo
-	base  string // scheme, host and prefix of the API
-	path  string // below the base
-	route *route // nil for an unknown path
-	vars  map[string]string
-	repo  *served.Repo     // of the path, nil for none
-	gql   *graphql.Request // nil for REST
-	fault *Effect          // nil for none
+	server     *Server
+	cred       *Credential
+	request    *http.Request
+	info       RequestInfo
+	baseURL    string // scheme, host and prefix of the API
+	path       string // below the base
+	route      *route // nil for an unknown path
+	pathVars   map[string]string
+	repository *served.Repo     // of the path, nil for none
+	query      *graphql.Request // nil for REST
+	fault      *Effect          // nil for none
 }

@@ -56,8 +56,8 @@ func resetConnection(w http.ResponseWriter) {
 func (x *exchange) hang(w http.ResponseWriter) {
 	announceWait(w, math.MaxInt64)
 	select {
-	case <-x.r.Context().Done():
-	case <-x.s.closing:
+	case <-x.request.Context().Done():
+	case <-x.server.closing:
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -78,9 +78,9 @@ func (x *exchange) writeSlowly(w http.ResponseWriter, a response) {
 		announceWait(w, time.Duration(x.fault.Delay))
 		select {
 		case <-time.After(time.Duration(x.fault.Delay)):
-		case <-x.r.Context().Done():
+		case <-x.request.Context().Done():
 			return
-		case <-x.s.closing:
+		case <-x.server.closing:
 			panic(http.ErrAbortHandler)
 		}
 		n := min(part, len(a.body))

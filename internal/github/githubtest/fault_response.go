@@ -37,7 +37,7 @@ func (x *exchange) effectResponse(e Effect) (response, bool) {
 			body: []byte("<!DOCTYPE html>\n<html><body><h1>Unicorn!</h1></body></html>\n"),
 		}, true
 	case KindRedirectLoop, KindRedirect:
-		to := cmp.Or(e.URL, x.base+strings.TrimPrefix(x.r.URL.RequestURI(), "/api/v3"))
+		to := cmp.Or(e.URL, x.baseURL+strings.TrimPrefix(x.request.URL.RequestURI(), "/api/v3"))
 		a := newResponse(cmp.Or(e.Status, http.StatusFound), obj{"message": "Moved Permanently", "url": to})
 		a.header.Set("Location", to)
 		return a, true
@@ -79,10 +79,10 @@ func statusResponse(e Effect) response {
 // addEndlessLink adds a link to a next page when that is the effect.
 func (x *exchange) addEndlessLink(e Effect, a response) response {
 	if e.Kind == KindEndless && !strings.Contains(a.header.Get("Link"), `rel="next"`) {
-		q := x.r.URL.Query()
+		q := x.request.URL.Query()
 		page, _ := pageParams(q)
 		q.Set("page", strconv.Itoa(page+1))
-		next := "<" + x.base + x.path + "?" + q.Encode() + `>; rel="next"`
+		next := "<" + x.baseURL + x.path + "?" + q.Encode() + `>; rel="next"`
 		a.header.Set("Link", strings.TrimPrefix(a.header.Get("Link")+", "+next, ", "))
 	}
 	return a

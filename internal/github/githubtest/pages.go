@@ -49,7 +49,7 @@ func linkHeader(address string, q url.Values, page, last int) string {
 
 // list returns the page of a list that the request asks for, with its Link header.
 func list[T any](x *exchange, address string, all []T, render func(T) obj) response {
-	q := x.r.URL.Query()
+	q := x.request.URL.Query()
 	page, size := pageParams(q)
 	last := (len(all) + size - 1) / size
 	from := min((page-1)*size, len(all))
@@ -68,12 +68,12 @@ func list[T any](x *exchange, address string, all []T, render func(T) obj) respo
 func listRepo[T any](x *exchange, all []T, render func(T) obj) response {
 	below := x.path
 	for _, prefix := range []string{
-		"/repos/" + x.vars["owner"] + "/" + x.vars["repo"],
-		"/repositories/" + x.vars["repository_id"],
+		"/repos/" + x.pathVars["owner"] + "/" + x.pathVars["repo"],
+		"/repositories/" + x.pathVars["repository_id"],
 	} {
 		below = strings.TrimPrefix(below, prefix)
 	}
-	return list(x, x.repoAddress(x.repo)+below, all, render)
+	return list(x, x.repoAddress(x.repository)+below, all, render)
 }
 
 // sortBy sorts by a comparison and then by id, in reverse order with desc.

@@ -29,10 +29,10 @@ func (x *exchange) missingPermissionResponse(permission string) response {
 // movedResponse redirects a former name of a repository to the address by id
 // (https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects).
 func (x *exchange) movedResponse() response {
-	rest := strings.TrimPrefix(x.path, "/repos/"+x.vars["owner"]+"/"+x.vars["repo"])
-	to := x.repoAddress(x.repo) + rest
-	if x.r.URL.RawQuery != "" {
-		to += "?" + x.r.URL.RawQuery
+	rest := strings.TrimPrefix(x.path, "/repos/"+x.pathVars["owner"]+"/"+x.pathVars["repo"])
+	to := x.repoAddress(x.repository) + rest
+	if x.request.URL.RawQuery != "" {
+		to += "?" + x.request.URL.RawQuery
 	}
 	a := newResponse(http.StatusMovedPermanently, obj{
 		"message": "Moved Permanently", "url": to,
@@ -47,7 +47,7 @@ func (x *exchange) blockedResponse() response {
 	return newResponse(http.StatusUnavailableForLegalReasons, obj{
 		"message": "Repository access blocked",
 		"block": obj{
-			"reason": "dmca", "created_at": served.FormatTime(x.repo.Created),
+			"reason": "dmca", "created_at": served.FormatTime(x.repository.Created),
 			"html_url": "https://github.com/github/dmca",
 		},
 	})
@@ -55,7 +55,7 @@ func (x *exchange) blockedResponse() response {
 
 // repoAddress returns the address by id, as GitHub's links have it.
 func (x *exchange) repoAddress(r *served.Repo) string {
-	return fmt.Sprintf("%s/repositories/%d", x.base, r.DatabaseID)
+	return fmt.Sprintf("%s/repositories/%d", x.baseURL, r.DatabaseID)
 }
 
 // bucketKey returns the key of the rate limit that the request is charged to.
@@ -63,12 +63,12 @@ func (x *exchange) bucketKey() bucketKey { return bucketKey{x.cred.bucket(), x.i
 
 // charge charges points. With false, the limit does not allow them, and the response is the refusal.
 func (x *exchange) charge(cost int) (response, bool) {
-	v, wait := x.s.limits.charge(x.bucketKey(), cost, x.s.now(), x.s.settings.EnforceLimits)
+	v, wait := x.server.limits.charge(x.bucketKey(), cost, x.server.now(), x.server.settings.EnforceLimits)
 	switch v {
 	case limitPrimary:
-		return x.primaryLimitResponse(x.s.settings.Limits.Status), false
+		return x.primaryLimitResponse(x.server.settings.Limits.Status), false
 	case limitSecondary:
-		return x.secondaryLimitResponse(x.s.settings.Limits.Status, wait), false
+		return x.secondaryLimitResponse(x.server.settings.Limits.Status, wait), false
 	default:
 		x.info.Cost = cost
 		return response{}, true
@@ -79,7 +79,7 @@ func (x *exchange) charge(cost int) (response, bool) {
 func (x *exchange) primaryLimitResponse(status int) response {
 	message := fmt.Sprintf("API rate limit exceeded for user ID %d.", dataset.NumericID("user", x.cred.Login))
 	var a response
-	if x.gql != nil {
+	if x.query != nil {
 		a = newResponse(
 			http.StatusOK,
 			obj{"errors": []obj{{"type": "RATE_LIMITED", "code": "graphql_rate_limit", "message": message}}},
@@ -87,9 +87,9 @@ func (x *exchange) primaryLimitResponse(status int) response {
 	} else {
 		a = errorResponse(status, message)
 	}
-	q := x.s.limits.quota(x.bucketKey(), x.s.now())
+	q := x.server.limits.quota(x.bucketKey(), x.server.now())
 	q.used, q.remaining = q.limit, 0
-	if !x.s.settings.NoRateLimits {
+	if !x.server.settings.NoRateLimits {
 		q.header(a.header)
 	}
 	return a

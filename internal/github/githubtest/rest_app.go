@@ -24,8 +24,8 @@ func addAppRoutes(t *routeTable) {
 
 // authenticateApp returns the credential of a GitHub App by its JSON web token or, with nil, the refusal.
 func (x *exchange) authenticateApp() (*Credential, response) {
-	_, token, _ := strings.Cut(x.r.Header.Get("Authorization"), " ")
-	app, status, message := x.s.credentials.verifyJWT(token, x.s.now().Unix())
+	_, token, _ := strings.Cut(x.request.Header.Get("Authorization"), " ")
+	app, status, message := x.server.credentials.verifyJWT(token, x.server.now().Unix())
 	if app == nil {
 		return nil, errorResponse(status, message)
 	}
@@ -51,7 +51,7 @@ func (x *exchange) installationJSON(i Installation) obj {
 		"account": obj{"login": i.Org, "id": id, "type": "Organization"}, "target_type": "Organization",
 		"target_id":            id,
 		"repository_selection": "all", "permissions": permissions(i), "events": []string{}, "suspended_at": nil,
-		"access_tokens_url": fmt.Sprintf("%s/app/installations/%d/access_tokens", x.base, i.ID),
+		"access_tokens_url": fmt.Sprintf("%s/app/installations/%d/access_tokens", x.baseURL, i.ID),
 		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", served.WebURL, i.Org, i.ID),
 		"created_at":        served.FormatTime(x.Index.Timeline.Start),
 		"updated_at":        served.FormatTime(x.Index.Timeline.Start),
@@ -72,14 +72,14 @@ func permissions(i Installation) map[string]string {
 }
 
 func (x *exchange) listInstallations() response {
-	return list(x, x.base+"/app/installations", x.cred.app.Installations, x.installationJSON)
+	return list(x, x.baseURL+"/app/installations", x.cred.app.Installations, x.installationJSON)
 }
 
 // orgInstallation is the installation in an organization
 // (https://docs.github.com/rest/apps/apps#get-an-organization-installation-for-the-authenticated-app).
 func (x *exchange) orgInstallation() response {
 	for _, i := range x.cred.app.Installations {
-		if strings.EqualFold(i.Org, x.vars["org"]) {
+		if strings.EqualFold(i.Org, x.pathVars["org"]) {
 			return newResponse(http.StatusOK, x.installationJSON(i))
 		}
 	}
@@ -90,6 +90,7 @@ func (x *exchange) orgInstallation() response {
 // have more.
 const tokenLength = 540
 
+// installationToken returns a token that is unique by the number of its request.
 func installationToken(id int64, seq int) string {
 	token := fmt.Sprintf("ghs_%d_%d_", id, seq)
 	return token + strings.Repeat("x", tokenLength-len(token))
@@ -99,7 +100,7 @@ func installationToken(id int64, seq int) string {
 // (https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app).
 func (x *exchange) createInstallationToken() response {
 	for _, i := range x.cred.app.Installations {
-		if i.ID != served.ParseInt(x.vars["installation_id"]) {
+		if i.ID != served.ParseInt(x.pathVars["installation_id"]) {
 			continue
 		}
 		if i.Suspended {
@@ -111,7 +112,7 @@ func (x *exchange) createInstallationToken() response {
 			Orgs:   []string{i.Org},
 			Bucket: name, Forbidden: i.Forbidden, expiresAt: x.Now.Add(time.Hour).UTC().Truncate(time.Second),
 		}
-		x.s.credentials.add(c)
+		x.server.credentials.add(c)
 		return newResponse(http.StatusCreated, obj{
 			"token": c.Token, "expires_at": served.FormatTime(c.expiresAt), "permissions": permissions(i),
 			"repository_selection": "all",

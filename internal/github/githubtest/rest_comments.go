@@ -19,13 +19,13 @@ func addCommentRoutes(t *routeTable) {
 // listComments lists the comments on issues and pull requests, by id unless sorted; since is inclusive and compared
 // with the update time (https://docs.github.com/rest/issues/comments#list-issue-comments-for-a-repository).
 func (x *exchange) listComments() response {
-	q := x.r.URL.Query()
+	q := x.request.URL.Query()
 	since, err := timeParam(q.Get("since"))
 	if err != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
 	all := slices.DeleteFunc(
-		x.Comments(x.repo.Comments), func(c *served.Comment) bool { return x.CommentUpdatedAt(c).Before(since) },
+		x.Comments(x.repository.Comments), func(c *served.Comment) bool { return x.CommentUpdatedAt(c).Before(since) },
 	)
 	id := func(c *served.Comment) int64 { return c.ID }
 	switch q.Get("sort") {
@@ -44,15 +44,15 @@ func (x *exchange) listComments() response {
 }
 
 func (x *exchange) listIssueComments() response {
-	n := int(served.ParseInt(x.vars["issue_number"]))
-	since, err := timeParam(x.r.URL.Query().Get("since"))
+	n := int(served.ParseInt(x.pathVars["issue_number"]))
+	since, err := timeParam(x.request.URL.Query().Get("since"))
 	if err != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
 	}
 	var all []*served.Comment
-	if p, ok := x.Pull(x.repo.PullByNumber[n]); ok {
+	if p, ok := x.Pull(x.repository.PullByNumber[n]); ok {
 		all = p.Comments
-	} else if is, ok := x.Issue(x.repo.IssueByNumber[n]); ok {
+	} else if is, ok := x.Issue(x.repository.IssueByNumber[n]); ok {
 		all = is.Comments
 	} else {
 		return notFoundResponse()

@@ -29,11 +29,11 @@ func emptyRepository() response {
 // listCommits lists the history of a branch or commit. It filters by committer date, both ends inclusive
 // (https://docs.github.com/rest/commits/commits#list-commits).
 func (x *exchange) listCommits() response {
-	if x.IsEmpty(x.repo) {
+	if x.IsEmpty(x.repository) {
 		return emptyRepository()
 	}
-	q := x.r.URL.Query()
-	from := x.ResolveCommit(x.repo, cmp.Or(q.Get("sha"), x.DefaultBranch(x.repo)))
+	q := x.request.URL.Query()
+	from := x.ResolveCommit(x.repository, cmp.Or(q.Get("sha"), x.DefaultBranch(x.repository)))
 	if from == nil {
 		return notFoundResponse()
 	}
@@ -46,12 +46,12 @@ func (x *exchange) listCommits() response {
 }
 
 func (x *exchange) getCommit() response {
-	if x.IsEmpty(x.repo) {
+	if x.IsEmpty(x.repository) {
 		return emptyRepository()
 	}
-	c := x.ResolveCommit(x.repo, x.vars["ref"])
+	c := x.ResolveCommit(x.repository, x.pathVars["ref"])
 	if c == nil {
-		return errorResponse(http.StatusUnprocessableEntity, "No commit found for SHA: "+x.vars["ref"])
+		return errorResponse(http.StatusUnprocessableEntity, "No commit found for SHA: "+x.pathVars["ref"])
 	}
 	if c.DiffUnavailable {
 		return newResponse(http.StatusUnprocessableEntity, obj{
@@ -68,7 +68,7 @@ func (x *exchange) getCommit() response {
 // compare lists the commits that head reaches and base does not, the oldest first
 // (https://docs.github.com/rest/commits/commits#compare-two-commits).
 func (x *exchange) compare() response {
-	baseRef, headRef, ok := strings.Cut(x.vars["basehead"], "...")
+	baseRef, headRef, ok := strings.Cut(x.pathVars["basehead"], "...")
 	if !ok {
 		return notFoundResponse()
 	}
@@ -81,7 +81,7 @@ func (x *exchange) compare() response {
 	}
 	ahead, behind := x.ReachableOnlyFrom(head, base), x.ReachableOnlyFrom(base, head)
 	slices.Reverse(ahead)
-	q := x.r.URL.Query()
+	q := x.request.URL.Query()
 	if !q.Has("page") && !q.Has("per_page") {
 		return x.comparePage(base, head, ahead, len(behind), 1, 250)
 	}
@@ -89,11 +89,12 @@ func (x *exchange) compare() response {
 	return x.comparePage(base, head, ahead, len(behind), page, size)
 }
 
+// resolveCompareRef returns the commit of one side of a comparison, which may begin with "owner:"; nil for none.
 func (x *exchange) resolveCompareRef(ref string) *served.Commit {
-	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repo.Owner) {
+	if owner, branch, ok := strings.Cut(ref, ":"); ok && strings.EqualFold(owner, x.repository.Owner) {
 		ref = branch
 	}
-	return x.ResolveCommit(x.repo, ref)
+	return x.ResolveCommit(x.repository, ref)
 }
 
 func (x *exchange) comparePage(base, head *served.Commit, ahead []*served.Commit, behind, page, size int) response {
@@ -112,17 +113,18 @@ func (x *exchange) comparePage(base, head *served.Commit, ahead []*served.Commit
 		commits = append(commits, x.commitJSON(c))
 	}
 	a := newResponse(http.StatusOK, obj{
-		"url": x.repoURL(x.repo) + "/compare/" + base.SHA + "..." + head.SHA, "status": status,
+		"url": x.repoURL(x.repository) + "/compare/" + base.SHA + "..." + head.SHA, "status": status,
 		"ahead_by": len(ahead), "behind_by": behind, "total_commits": len(ahead), "commits": commits, "files": []obj{},
 		"base_commit": x.commitJSON(base), "merge_base_commit": x.mergeBase(base, head),
 	})
-	address := x.repoAddress(x.repo) + "/compare/" + x.vars["basehead"]
-	if l := linkHeader(address, x.r.URL.Query(), page, (len(ahead)+size-1)/size); l != "" {
+	address := x.repoAddress(x.repository) + "/compare/" + x.pathVars["basehead"]
+	if l := linkHeader(address, x.request.URL.Query(), page, (len(ahead)+size-1)/size); l != "" {
 		a.header.Set("Link", l)
 	}
 	return a
 }
 
+// mergeBase returns the newest commit that both reach, null for none.
 func (x *exchange) mergeBase(base, head *served.Commit) any {
 	known := x.ReachableFrom(base)
 	for c := range x.Walk(head) {

@@ -31,12 +31,12 @@ type issueRow struct {
 // issueRows returns the visible issues and pull requests.
 func (x *exchange) issueRows() []issueRow {
 	var rows []issueRow
-	for _, is := range x.Issues(x.repo) {
+	for _, is := range x.Issues(x.repository) {
 		rows = append(rows, issueRow{
 			issue: &is, number: is.Number, created: is.Created, updated: is.Updated, closed: is.Closed != nil,
 		})
 	}
-	for _, p := range x.Pulls(x.repo) {
+	for _, p := range x.Pulls(x.repository) {
 		rows = append(rows, issueRow{
 			pull: &p, number: p.Number, created: p.Created, updated: p.Updated, closed: p.State != "OPEN",
 		})
@@ -47,7 +47,7 @@ func (x *exchange) issueRows() []issueRow {
 // listIssues lists issues and pull requests; since is inclusive and compared with the update time
 // (https://docs.github.com/rest/issues/issues#list-repository-issues).
 func (x *exchange) listIssues() response {
-	q := x.r.URL.Query()
+	q := x.request.URL.Query()
 	since, err := timeParam(q.Get("since"))
 	if err != nil {
 		return errorResponse(http.StatusUnprocessableEntity, "Validation Failed")
@@ -68,7 +68,7 @@ func (x *exchange) listIssues() response {
 
 // issueJSON returns an issue; that of a pull request has the field pull_request.
 func (x *exchange) issueJSON(r issueRow) obj {
-	api := fmt.Sprintf("%s/issues/%d", x.repoURL(x.repo), r.number)
+	api := fmt.Sprintf("%s/issues/%d", x.repoURL(x.repository), r.number)
 	j := obj{
 		"number": r.number, "state": map[bool]string{false: "open", true: "closed"}[r.closed], "state_reason": nil,
 		"locked": false, "url": api, "body": nil, "labels": []obj{}, "assignees": []obj{},
@@ -76,17 +76,17 @@ func (x *exchange) issueJSON(r issueRow) obj {
 		"updated_at": served.FormatTime(r.updated),
 	}
 	if p := r.pull; p != nil {
-		html := fmt.Sprintf("%s/pull/%d", x.repo.WebURL(), p.Number)
+		html := fmt.Sprintf("%s/pull/%d", x.repository.WebURL(), p.Number)
 		j["id"], j["node_id"], j["title"] = p.DatabaseID, p.NodeID(), p.Title()
 		j["user"], j["html_url"] = x.userJSON(x.Index.Account(p.Login)), html
 		j["closed_at"] = served.FormatOptionalTime(p.Closed)
-		j["pull_request"] = obj{"url": fmt.Sprintf("%s/pulls/%d", x.repoURL(x.repo), p.Number), "html_url": html}
+		j["pull_request"] = obj{"url": fmt.Sprintf("%s/pulls/%d", x.repoURL(x.repository), p.Number), "html_url": html}
 		return j
 	}
 	is := r.issue
 	j["id"], j["node_id"] = is.DatabaseID, is.NodeID()
 	j["title"] = fmt.Sprintf("Issue %d", is.Number)
-	j["html_url"] = fmt.Sprintf("%s/issues/%d", x.repo.WebURL(), is.Number)
+	j["html_url"] = fmt.Sprintf("%s/issues/%d", x.repository.WebURL(), is.Number)
 	j["user"], j["closed_at"] = x.userJSON(x.Index.Account(is.OpenedBy)), served.FormatOptionalTime(is.Closed)
 	switch {
 	case is.Closed != nil:
@@ -100,7 +100,7 @@ func (x *exchange) issueJSON(r issueRow) obj {
 // listIssueEvents lists the closings and reopenings of an issue, the oldest first
 // (https://docs.github.com/rest/issues/events#list-issue-events).
 func (x *exchange) listIssueEvents() response {
-	is, ok := x.Issue(x.repo.IssueByNumber[int(served.ParseInt(x.vars["issue_number"]))])
+	is, ok := x.Issue(x.repository.IssueByNumber[int(served.ParseInt(x.pathVars["issue_number"]))])
 	if !ok {
 		return notFoundResponse()
 	}
@@ -121,10 +121,10 @@ func (x *exchange) listIssueEvents() response {
 	return listRepo(x, events, func(e issueEvent) obj {
 		id := dataset.NumericID("issue event", fmt.Sprintf("%d %s %d", is.DatabaseID, e.name, e.at.Unix()))
 		return obj{
-			"id": id, "node_id": served.NodeID(served.NodeClosing, x.repo.DatabaseID, id), "event": e.name,
+			"id": id, "node_id": served.NodeID(served.NodeClosing, x.repository.DatabaseID, id), "event": e.name,
 			"created_at": served.FormatTime(e.at),
 			"actor":      x.userJSON(x.Index.Account(is.OpenedBy)), "commit_id": nil, "commit_url": nil,
-			"url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repo), id),
+			"url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repository), id),
 		}
 	})
 }

@@ -20,7 +20,7 @@ func addOrgRoutes(t *routeTable) {
 }
 
 func (x *exchange) getOrg() response {
-	o := x.Org(x.vars["org"])
+	o := x.Org(x.pathVars["org"])
 	if o == nil {
 		return notFoundResponse()
 	}
@@ -29,11 +29,11 @@ func (x *exchange) getOrg() response {
 	return a
 }
 
-// listOrgRepos lists the repositories of an organization by name or by id
+// listOrgRepos lists the repositories of the organization that the path names by login or by id
 // (https://docs.github.com/rest/repos/repos#list-organization-repositories).
 func (x *exchange) listOrgRepos() response {
-	o := x.Org(x.vars["org"])
-	if id := x.vars["organization_id"]; id != "" {
+	o := x.Org(x.pathVars["org"])
+	if id := x.pathVars["organization_id"]; id != "" {
 		if o = x.Index.OrgByID[served.ParseInt(id)]; o != nil {
 			o = x.Org(o.Login)
 		}
@@ -41,18 +41,19 @@ func (x *exchange) listOrgRepos() response {
 	if o == nil {
 		return notFoundResponse()
 	}
-	q := x.r.URL.Query()
+	q := x.request.URL.Query()
 	repos := slices.DeleteFunc(x.Repos(o), func(r *served.Repo) bool { return !repoOfType(r, q.Get("type")) })
 	all := len(repos)
 	repos = slices.DeleteFunc(repos, x.IsForbidden)
 	x.sortRepos(repos, q.Get("sort"), q.Get("direction"))
-	a := list(x, fmt.Sprintf("%s/organizations/%d/repos", x.base, o.DatabaseID), repos, x.repoJSON)
+	a := list(x, fmt.Sprintf("%s/organizations/%d/repos", x.baseURL, o.DatabaseID), repos, x.repoJSON)
 	if len(repos) < all {
 		a.header.Set("X-Github-Sso", fmt.Sprintf("partial-results; organizations=%d", o.DatabaseID))
 	}
 	return a
 }
 
+// repoOfType reports whether the parameter type of a listing selects a repository.
 func repoOfType(r *served.Repo, typ string) bool {
 	switch typ {
 	case "public":
@@ -88,9 +89,9 @@ func (x *exchange) orgJSON(o *served.Org) obj {
 	return obj{
 		"login": o.Login, "id": o.DatabaseID, "node_id": o.NodeID(),
 		"type": "Organization", "name": o.Login,
-		"url": x.base + "/orgs/" + o.Login, "html_url": served.WebURL + "/" + o.Login,
+		"url": x.baseURL + "/orgs/" + o.Login, "html_url": served.WebURL + "/" + o.Login,
 		"avatar_url": served.AvatarURL(o.DatabaseID),
-		"repos_url":  x.base + "/orgs/" + o.Login + "/repos", "public_repos": len(x.Repos(o)),
+		"repos_url":  x.baseURL + "/orgs/" + o.Login + "/repos", "public_repos": len(x.Repos(o)),
 		"created_at": served.FormatTime(o.Created), "updated_at": served.FormatTime(o.Created),
 	}
 }

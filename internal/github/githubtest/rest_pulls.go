@@ -23,12 +23,12 @@ func addPullRoutes(t *routeTable) {
 // listPulls lists pull requests (https://docs.github.com/rest/pulls/pulls#list-pull-requests). The direction is
 // descending by default only when the order is by creation.
 func (x *exchange) listPulls() response {
-	q := x.r.URL.Query()
+	q := x.request.URL.Query()
 	state, by, direction := cmp.Or(q.Get("state"), "open"), cmp.Or(q.Get("sort"), "created"), q.Get("direction")
 	if direction == "" {
 		direction = map[bool]string{true: "desc", false: "asc"}[by == "created"]
 	}
-	pulls := slices.DeleteFunc(x.Pulls(x.repo), func(p served.PullState) bool {
+	pulls := slices.DeleteFunc(x.Pulls(x.repository), func(p served.PullState) bool {
 		return state != "all" && (state == "open") != (p.State == "OPEN")
 	})
 	when := func(p served.PullState) time.Time {
@@ -46,7 +46,7 @@ func (x *exchange) listPulls() response {
 
 // pathPull returns the pull request of the path, and false when there is none.
 func (x *exchange) pathPull() (served.PullState, bool) {
-	return x.Pull(x.repo.PullByNumber[int(served.ParseInt(x.vars["pull_number"]))])
+	return x.Pull(x.repository.PullByNumber[int(served.ParseInt(x.pathVars["pull_number"]))])
 }
 
 func (x *exchange) getPull() response {
@@ -92,6 +92,7 @@ func (x *exchange) pullJSON(p served.PullState) obj {
 	}
 }
 
+// pullRef returns the head or the base of a pull request.
 func (x *exchange) pullRef(r *served.Repo, branch string) obj {
 	return obj{
 		"label": r.Owner + ":" + branch, "ref": branch, "sha": strings.Repeat("0", 40), "user": x.ownerJSON(r),

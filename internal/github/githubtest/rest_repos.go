@@ -16,25 +16,26 @@ func addRepoRoutes(t *routeTable) {
 }
 
 func (x *exchange) getRepo() response {
-	a := newResponse(http.StatusOK, x.repoJSON(x.repo))
-	a.lastModified = x.RepoUpdatedAt(x.repo)
-	if t := x.PushedAt(x.repo); t.After(a.lastModified) {
+	a := newResponse(http.StatusOK, x.repoJSON(x.repository))
+	a.lastModified = x.RepoUpdatedAt(x.repository)
+	if t := x.PushedAt(x.repository); t.After(a.lastModified) {
 		a.lastModified = t
 	}
 	return a
 }
 
 func (x *exchange) listBranches() response {
-	return listRepo(x, x.BranchNames(x.repo), func(name string) obj {
-		sha := x.Head(x.repo, name).SHA
+	return listRepo(x, x.BranchNames(x.repository), func(name string) obj {
+		sha := x.Head(x.repository, name).SHA
 		return obj{
-			"name": name, "protected": false, "commit": obj{"sha": sha, "url": x.repoURL(x.repo) + "/commits/" + sha},
+			"name": name, "protected": false,
+			"commit": obj{"sha": sha, "url": x.repoURL(x.repository) + "/commits/" + sha},
 		}
 	})
 }
 
 // repoURL returns the address of a repository by name, as the url fields of responses have it.
-func (x *exchange) repoURL(r *served.Repo) string { return x.base + "/repos/" + r.FullName() }
+func (x *exchange) repoURL(r *served.Repo) string { return x.baseURL + "/repos/" + r.FullName() }
 
 // repoJSON returns a repository (https://docs.github.com/rest/repos/repos#get-a-repository).
 func (x *exchange) repoJSON(r *served.Repo) obj {
@@ -52,7 +53,7 @@ func (x *exchange) repoJSON(r *served.Repo) obj {
 		"stargazers_count": 0, "watchers_count": 0, "forks_count": 0, "open_issues_count": 0, "topics": []string{},
 		"has_issues": !x.AreIssuesOff(r), "has_wiki": false, "has_projects": false,
 	}
-	if !slices.Contains(x.s.settings.MissingFields, "Repository.hasPullRequestsEnabled") {
+	if !slices.Contains(x.server.settings.MissingFields, "Repository.hasPullRequestsEnabled") {
 		j["has_pull_requests"] = !x.ArePullsOff(r)
 	}
 	return j

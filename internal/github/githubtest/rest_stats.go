@@ -27,11 +27,11 @@ type week struct{ additions, deletions, commits int }
 // merge commits, at most 100 authors, weeks from Sunday 00:00 UTC, and no additions and deletions in large repositories
 // (https://docs.github.com/rest/metrics/statistics#get-all-contributor-commit-activity).
 func (x *exchange) statsContributors() response {
-	head := x.Head(x.repo, x.DefaultBranch(x.repo))
+	head := x.Head(x.repository, x.DefaultBranch(x.repository))
 	if head == nil {
 		return response{status: http.StatusNoContent}
 	}
-	if x.s.stats.isPending(x.repo.FullName()+"@"+head.SHA, x.s.settings.StatsPending) {
+	if x.server.stats.isPending(x.repository.FullName()+"@"+head.SHA, x.server.settings.StatsPending) {
 		return newResponse(http.StatusAccepted, obj{})
 	}
 	authors, weeks := x.contributors(head)
@@ -50,7 +50,7 @@ func (x *exchange) statsContributors() response {
 // contributors returns the 100 most active accounts, the least active first, and all weeks of the repository.
 func (x *exchange) contributors(head *served.Commit) ([]*contributor, []int64) {
 	commits := slices.Collect(x.Walk(head))
-	lines := len(commits) < x.s.settings.StatsZeroFrom
+	lines := len(commits) < x.server.settings.StatsZeroFrom
 	by := map[int64]*contributor{}
 	first, last := weekOf(head.Committed), weekOf(head.Committed)
 	for _, c := range commits {

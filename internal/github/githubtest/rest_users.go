@@ -29,11 +29,11 @@ func (x *exchange) meta() response {
 // rateLimit returns all rate limits; it is not charged
 // (https://docs.github.com/rest/rate-limit/rate-limit).
 func (x *exchange) rateLimit() response {
-	if x.s.settings.NoRateLimits {
+	if x.server.settings.NoRateLimits {
 		return errorResponse(http.StatusNotFound, "Rate limiting is not enabled.")
 	}
 	quota := func(resource string) obj {
-		return x.s.limits.quota(bucketKey{x.cred.bucket(), resource}, x.s.now()).json()
+		return x.server.limits.quota(bucketKey{x.cred.bucket(), resource}, x.server.now()).json()
 	}
 	core := quota(ResourceCore)
 	return newResponse(
@@ -59,7 +59,7 @@ func (x *exchange) userJSON(a *served.Account) any {
 	return obj{
 		"login": a.Login, "id": a.ID, "node_id": a.NodeID(), "type": a.Type,
 		"site_admin": false,
-		"avatar_url": served.AvatarURL(a.ID), "html_url": html, "url": x.base + "/users/" + a.Login,
+		"avatar_url": served.AvatarURL(a.ID), "html_url": html, "url": x.baseURL + "/users/" + a.Login,
 	}
 }
 
@@ -73,6 +73,6 @@ func (x *exchange) ownerJSON(r *served.Repo) obj {
 		"login": r.Owner, "id": id, "node_id": served.NodeID(served.NodeOrg, id), "type": "Organization",
 		"site_admin": false,
 		"avatar_url": served.AvatarURL(id), "html_url": served.WebURL + "/" + r.Owner,
-		"url": x.base + "/orgs/" + r.Owner,
+		"url": x.baseURL + "/orgs/" + r.Owner,
 	}
 }

@@ -38,7 +38,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // exchange begins to serve a request.
 func (s *Server) exchange(r *http.Request) *exchange {
-	x := &exchange{s: s, r: r, path: r.URL.Path}
+	x := &exchange{server: s, request: r, path: r.URL.Path}
 	x.info = RequestInfo{Time: s.now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery}
 	x.info.Resource = ResourceCore
 	prefix := ""
@@ -52,20 +52,20 @@ func (s *Server) exchange(r *http.Request) *exchange {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	x.base = scheme + "://" + r.Host + prefix
+	x.baseURL = scheme + "://" + r.Host + prefix
 	return x
 }
 
 // authenticate finds the route and the credential. With false, the response is the refusal.
 func (x *exchange) authenticate() (response, bool) {
-	x.route, x.vars = matchRoute(x.r.Method, x.path)
+	x.route, x.pathVars = matchRoute(x.request.Method, x.path)
 	if x.route != nil {
 		x.info.Route = x.route.template
 	}
 	if x.path == "/graphql" {
 		x.info.Route, x.info.Resource = "/graphql", ResourceGraphQL
 	}
-	cred, given := x.s.credentials.find(x.r.Header.Get("Authorization"), x.s.now())
+	cred, given := x.server.credentials.find(x.request.Header.Get("Authorization"), x.server.now())
 	if cred == nil && given && x.route != nil && x.route.app {
 		var refusal response
 		if cred, refusal = x.authenticateApp(); cred == nil {
@@ -89,7 +89,7 @@ func (x *exchange) authenticate() (response, bool) {
 
 // setCredential sets the credential, and the view to what it can see at this moment.
 func (x *exchange) setCredential(cred *Credential) {
-	x.cred, x.View = cred, x.s.content.view(x.s.now(), cred.access())
+	x.cred, x.View = cred, x.server.content.view(x.server.now(), cred.access())
 }
 
 // identify sets the credential, and records whom and what the request is about.
@@ -97,24 +97,24 @@ func (x *exchange) identify(cred *Credential) {
 	x.info.Credential = cred.name()
 	x.setCredential(cred)
 	if x.path == "/graphql" {
-		x.gql = graphql.Parse(x.r, x.s.settings.MissingFields)
-		subject := x.gql.Subject(x.Index)
+		x.query = graphql.Parse(x.request, x.server.settings.MissingFields)
+		subject := x.query.Subject(x.Index)
 		x.info.Operation, x.info.Variables = subject.Operation, subject.Variables
 		x.info.Org, x.info.Repo = subject.Org, subject.Repo
 		return
 	}
-	x.info.Org, x.info.Repo = x.vars["org"], x.vars["repo"]
-	if o := x.vars["owner"]; o != "" {
+	x.info.Org, x.info.Repo = x.pathVars["org"], x.pathVars["repo"]
+	if o := x.pathVars["owner"]; o != "" {
 		x.info.Org = o
 	}
-	if r := x.Index.RepoByID[served.ParseInt(x.vars["repository_id"])]; r != nil {
+	if r := x.Index.RepoByID[served.ParseInt(x.pathVars["repository_id"])]; r != nil {
 		x.info.Org, x.info.Repo = r.Owner, r.Name
 	}
 }
 
 // assignSeq numbers the request, and returns the functions of OnRequest.
 func (x *exchange) assignSeq() []func(RequestInfo) {
-	seq, hooks := x.s.log.nextSeq()
+	seq, hooks := x.server.log.nextSeq()
 	x.info.Seq = seq
 	return hooks
 }
@@ -122,14 +122,14 @@ func (x *exchange) assignSeq() []func(RequestInfo) {
 // respond returns the response of the API, or that of a fault or of a limit in its place.
 func (x *exchange) respond() response {
 	x.setCredential(x.cred) // hooks may have changed the data
-	x.fault = x.s.faults.effectFor(x.info)
+	x.fault = x.server.faults.effectFor(x.info)
 	if x.fault != nil {
 		x.info.Fault = x.fault.Kind
 		if a, ok := x.responseInstead(*x.fault); ok {
 			return a
 		}
 	}
-	if x.gql != nil {
+	if x.query != nil {
 		return x.replaceFaultValues(x.respondGraphQL(), "data")
 	}
 	return x.respondREST()
@@ -137,26 +137,26 @@ func (x *exchange) respond() response {
 
 // respondGraphQL charges and executes the query.
 func (x *exchange) respondGraphQL() response {
-	if refusal := x.gql.Refusal; refusal != nil {
+	if refusal := x.query.Refusal; refusal != nil {
 		if refusal.Errors == nil {
 			return errorResponse(refusal.Status, refusal.Message)
 		}
 		return newResponse(refusal.Status, obj{"errors": refusal.Errors})
 	}
-	if !x.gql.IsDryRun() {
-		if a, ok := x.charge(x.gql.Points()); !ok {
+	if !x.query.IsDryRun() {
+		if a, ok := x.charge(x.query.Points()); !ok {
 			return a
 		}
 	}
 	env := graphql.Environment{View: x.View, Viewer: cmp.Or(x.cred.Login, x.cred.name())}
-	if !x.s.settings.NoRateLimits {
-		q := x.s.limits.quota(x.bucketKey(), x.s.now())
+	if !x.server.settings.NoRateLimits {
+		q := x.server.limits.quota(x.bucketKey(), x.server.now())
 		env.Quota = &graphql.Quota{Limit: q.limit, Used: q.used, Remaining: q.remaining, Reset: q.reset}
 	}
 	if x.fault != nil {
 		env.Fault = x.fault.graphqlFault()
 	}
-	return newResponse(http.StatusOK, x.gql.Execute(env))
+	return newResponse(http.StatusOK, x.query.Execute(env))
 }
 
 // respondREST charges the request, calls its endpoint, and refunds a 304.
@@ -171,9 +171,9 @@ func (x *exchange) respondREST() response {
 	if x.fault != nil {
 		a = x.replaceFaultValues(x.addEndlessLink(*x.fault, a), "")
 	}
-	if a.applyValidators(x.r) {
+	if a.applyValidators(x.request) {
 		x.info.Cost = 0
-		x.s.limits.refund(x.bucketKey(), 1, x.s.now())
+		x.server.limits.refund(x.bucketKey(), 1, x.server.now())
 	}
 	return a
 }
@@ -186,7 +186,7 @@ func (x *exchange) respondRoute() response {
 	if x.route.app && x.cred.app == nil {
 		return errorResponse(http.StatusUnauthorized, "A JSON web token could not be decoded")
 	}
-	if x.vars["owner"] == "" && x.vars["repository_id"] == "" {
+	if x.pathVars["owner"] == "" && x.pathVars["repository_id"] == "" {
 		if x.route.permission != "" && x.Access.Lacks(x.route.permission) {
 			return x.missingPermissionResponse(x.route.permission)
 		}
@@ -198,24 +198,25 @@ func (x *exchange) respondRoute() response {
 // respondRepo calls the endpoint of a repository, which the path has by id or by name. It redirects a former name, and
 // refuses what the credential or the repository does not allow.
 func (x *exchange) respondRepo() response {
-	if id := x.vars["repository_id"]; id != "" {
-		x.repo = x.RepoByID(served.ParseInt(id))
+	if id := x.pathVars["repository_id"]; id != "" {
+		x.repository = x.RepoByID(served.ParseInt(id))
 	} else {
 		var moved bool
-		x.repo, moved = x.RepoByName(x.vars["owner"], x.vars["repo"])
-		if moved && x.repo != nil {
+		x.repository, moved = x.RepoByName(x.pathVars["owner"], x.pathVars["repo"])
+		if moved && x.repository != nil {
 			return x.movedResponse()
 		}
 	}
 	switch {
-	case x.repo == nil:
+	case x.repository == nil:
 		return notFoundResponse()
-	case x.repo.Blocked:
+	case x.repository.Blocked:
 		return x.blockedResponse()
-	case x.IsForbidden(x.repo):
+	case x.IsForbidden(x.repository):
 		a := errorResponse(http.StatusForbidden, served.SSOMessage)
 		a.header.Set(
-			"X-Github-Sso", "required; url=https://github.com/orgs/"+x.repo.Owner+"/sso?authorization_request=AAAA",
+			"X-Github-Sso",
+			"required; url=https://github.com/orgs/"+x.repository.Owner+"/sso?authorization_request=AAAA",
 		)
 		return a
 	case x.isFeatureDisabled():
@@ -230,9 +231,9 @@ func (x *exchange) respondRepo() response {
 func (x *exchange) isFeatureDisabled() bool {
 	switch {
 	case strings.Contains(x.route.template, "/pulls"):
-		return x.ArePullsOff(x.repo)
+		return x.ArePullsOff(x.repository)
 	case strings.Contains(x.route.template, "/issues"):
-		return x.ArePullsOff(x.repo) && x.AreIssuesOff(x.repo)
+		return x.ArePullsOff(x.repository) && x.AreIssuesOff(x.repository)
 	}
 	return false
 }
@@ -241,7 +242,7 @@ func (x *exchange) isFeatureDisabled() bool {
 // writes the response.
 func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	var once sync.Once
-	count := func() { once.Do(func() { x.s.log.add(x.info) }) }
+	count := func() { once.Do(func() { x.server.log.add(x.info) }) }
 	defer count()
 	if a.header == nil {
 		a.header = http.Header{}
@@ -251,9 +252,9 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	)
 	a.header.Set("X-Github-Api-Version-Selected", "2022-11-28")
 	a.header.Set("Date", x.info.Time.UTC().Format(http.TimeFormat))
-	if x.cred != nil && x.info.Credential != "" && !x.s.settings.NoRateLimits &&
+	if x.cred != nil && x.info.Credential != "" && !x.server.settings.NoRateLimits &&
 		a.header.Get("X-Ratelimit-Limit") == "" {
-		x.s.limits.quota(x.bucketKey(), x.s.now()).header(a.header)
+		x.server.limits.quota(x.bucketKey(), x.server.now()).header(a.header)
 	}
 	if x.cred != nil && !x.cred.Expires.IsZero() {
 		a.header.Set("Github-Authentication-Token-Expiration", x.cred.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))

@@ -12,7 +12,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// maxRequestTimeouts is how many time-outs the attempts of one request may last together.
+// maxRequestTimeouts is after how many time-outs, which the attempts of one request have lasted together, no other
+// attempt begins.
 const maxRequestTimeouts = 2
 
 // Send sends a call until there is a usable response or the retries are used up, and reports the result to
@@ -55,11 +56,8 @@ func (c *Client) reportResult(ctx context.Context, x *exchange, err error) {
 	c.settings.OnResult(RequestResult{Resource: x.Resource, RepoID: scopeOf(ctx).RepoID, Err: err})
 }
 
-// errRetryRefusal retries a request that was refused as a whole in a body with status 200.
-var errRetryRefusal = errors.New("refused, retried once")
-
-// sendWithRetries makes the attempts of a request, with exponential backoff and full jitter. Together they last at most
-// maxRequestTimeouts time-outs.
+// sendWithRetries makes the attempts of a request, with exponential backoff and full jitter. No further one begins once
+// they have lasted maxRequestTimeouts time-outs together.
 func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Time) error {
 	refreshed := false
 	inAttempts := time.Duration(0)
@@ -96,49 +94,6 @@ func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Ti
 		return nil // there was no further attempt: the caller has the response
 	}
 	return err
-}
-
-// asPermanent returns an error that ends the retries.
-func asPermanent(err error) error {
-	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
-		return err
-	}
-	return backoff.Permanent(err)
-}
-
-// markPermanent makes an error permanent that a retry of the same request does not change. GitHub refuses now and then
-// what exists and is allowed: a refusal is final when it comes twice.
-func (x *exchange) markPermanent(err error) error {
-	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
-		return err
-	}
-	isExpected := x.ExpectsNotFound && errors.As(err, new(*NotFoundError))
-	refused := (err == nil && x.info.IsRefused) || (isTransientRefusal(err) && !isExpected)
-	switch {
-	case refused && !x.refusalRetried && !x.TrustsRefusal && !x.NoRetry && !x.bypassLimits && !x.asApp():
-		x.refusalRetried = true
-		if err == nil {
-			err = errRetryRefusal
-		}
-		return err
-	case err == nil:
-		return nil
-	}
-	hasSmaller := IsTooLarge(err) && (x.CanShrink || x.IsSplit)
-	if errors.As(err, new(*UnavailableError)) && !x.NoRetry && !hasSmaller {
-		return err
-	}
-	return backoff.Permanent(err)
-}
-
-// isTransientRefusal reports whether an error is a refusal that GitHub returns now and then for what exists and is
-// allowed.
-func isTransientRefusal(err error) bool {
-	if missing, ok := errors.AsType[*NotFoundError](err); ok {
-		return missing.Status == http.StatusNotFound || missing.Status == http.StatusGone
-	}
-	forbidden, ok := errors.AsType[*ForbiddenError](err)
-	return ok && forbidden.Status == http.StatusForbidden
 }
 
 // dropToken invalidates the installation token of the last attempt. It reports whether the credential can make another.

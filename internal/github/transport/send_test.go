@@ -90,7 +90,7 @@ func TestSendRetries(t *testing.T) {
 		"too large without one":    {504, transport.CallOptions{}, 3, true},
 		"several smaller requests": {502, transport.CallOptions{IsSplit: true}, 1, false},
 		"refused once":             {404, transport.CallOptions{}, 2, false},
-		"refused and trusted":      {404, transport.CallOptions{TrustsRefusal: true}, 1, false},
+		"refused and trusted":      {404, transport.CallOptions{NoRefusalRetry: true}, 1, false},
 		"expected":                 {404, transport.CallOptions{ExpectsNotFound: true}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -82,7 +82,8 @@ type Summary struct {
 	// users who are shown.
 	Series, Events int
 	// Shown is the number of series of each metric that the last visit showed.
-	Shown   [NumMetrics]int
+	Shown [NumMetrics]int
+	// Tallies has the sum of the tallies of each key.
 	Tallies map[ledger.TallyKey]uint64
 }
 

@@ -14,7 +14,7 @@ import (
 // startingTotal is a total that starts, or starts again after its series had become stale. It is shown with its value
 // before the event for ViewSettings.ZeroFor, so that a query that compares two values counts its first event.
 type startingTotal struct {
-	// total is the index in Totals, base the value before.
+	// total is the index in Totals, before the value before the event.
 	total  int
 	before uint64
 	// notBefore is a time at which the total had not started yet, shownFrom the time at which it was first shown, or

@@ -159,8 +159,8 @@ func (v *View) Apply(c ledger.Change) {
 	for i := range c.Events {
 		v.addEvent(&c.Events[i])
 	}
-	v.moveEvents(c.Restored, (*series).restore)
-	v.moveEvents(c.Removed, (*series).remove)
+	v.applyToSeries(c.Restored, (*series).restore)
+	v.applyToSeries(c.Removed, (*series).remove)
 	v.applyEntriesAndTallies(&c)
 	if c.PrunedBefore.After(v.prunedBefore) {
 		v.prune(c.PrunedBefore)
@@ -241,8 +241,9 @@ func (v *View) addEvent(e *activity.Event) {
 	s.add(e)
 }
 
-// moveEvents removes or restores events, all of a repository and kind at once.
-func (v *View) moveEvents(keys []activity.Key, move func(s *series, kind activity.Kind, ids map[uint64]bool)) {
+// applyToSeries calls move for each series of the keys' repositories, once for each kind, with the ids of that kind. move
+// removes or restores those events.
+func (v *View) applyToSeries(keys []activity.Key, move func(s *series, kind activity.Kind, ids map[uint64]bool)) {
 	type place struct {
 		repo int64
 		kind activity.Kind

@@ -11,10 +11,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// maxCommitAttempts limits the attempts of one commit. Each failed one means that another commit or pruning succeeded.
+// maxCommitAttempts limits the attempts of one commit. An attempt fails when another writer was faster, when the grant of
+// series is too small, or when Redis has lost or damaged keys.
 const maxCommitAttempts = 32
 
-// errContended is the error of a commit whose every attempt was overtaken by another writer.
+// errContended is the error of a commit whose attempts have all failed, as a rule because other writers were faster.
 var errContended = errors.New("redis: other writers changed the ledger during every attempt")
 
 // Commit implements ledger.Store. It takes one round trip, and further ones for facts that are not in the cache, for a
@@ -53,7 +54,7 @@ func (s *Store) Commit(ctx context.Context, fence uint64, b ledger.Batch) (ledge
 			if b.Basis == "" {
 				result.text = ""
 			}
-			s.update(b.Org, p.epochAfter(&facts), result.text, p.newRepos)
+			s.cacheCommit(b.Org, p.epochAfter(&facts), result.text, p.newRepos)
 			return p.receipt(result.numbers[0], result.numbers[1]), nil
 		case verdictFenced:
 			return ledger.Receipt{}, ledger.ErrFenced

@@ -211,8 +211,9 @@ func (c *orgCache) countLoss(wrote string) bool {
 	return true
 }
 
-// update adds the results of a commit to the cache, unless that has the facts of another epoch by now.
-func (s *Store) update(org, epoch, wrote string, newRepos map[int64]time.Time) {
+// cacheCommit adds the results of a commit to the cache, unless that has the facts of another epoch by now. wrote is the
+// id of the commit's entry in the log.
+func (s *Store) cacheCommit(org, epoch, wrote string, newRepos map[int64]time.Time) {
 	c := s.cacheOf(org)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -131,7 +131,7 @@ func (p *goPackage) checkNames(file *ast.File) []finding {
 }
 
 // checkFunctionValues checks the names of the functions that a body declares.
-func checkFunctionValues(body *ast.BlockStmt, check func(string, *ast.Ident, bool)) {
+func checkFunctionValues(body *ast.BlockStmt, check nameCheck) {
 	ast.Inspect(body, func(node ast.Node) bool {
 		assign, isAssign := node.(*ast.AssignStmt)
 		if !isAssign || assign.Tok != token.DEFINE || len(assign.Lhs) != len(assign.Rhs) {
@@ -147,8 +147,12 @@ func checkFunctionValues(body *ast.BlockStmt, check func(string, *ast.Ident, boo
 	})
 }
 
+// nameCheck is called with each declared name: with the type that has it as a field or a method, empty for another name,
+// and with whether the name is allowed although it is a bare one.
+type nameCheck func(typeName string, name *ast.Ident, isAllowed bool)
+
 // checkSpec calls check with the names that a declaration declares.
-func checkSpec(tok token.Token, spec ast.Spec, check func(string, *ast.Ident, bool)) {
+func checkSpec(tok token.Token, spec ast.Spec, check nameCheck) {
 	switch s := spec.(type) {
 	case *ast.ValueSpec:
 		for _, name := range s.Names {
@@ -162,7 +166,7 @@ func checkSpec(tok token.Token, spec ast.Spec, check func(string, *ast.Ident, bo
 }
 
 // checkFields calls check with the fields of a struct or the methods of an interface.
-func checkFields(typeName string, expr ast.Expr, check func(string, *ast.Ident, bool)) {
+func checkFields(typeName string, expr ast.Expr, check nameCheck) {
 	var list *ast.FieldList
 	switch t := expr.(type) {
 	case *ast.StructType:

@@ -91,7 +91,8 @@ func clonePtr[T any](p *T) *T {
 	return &v
 }
 
-// LastEventTime returns Org.Until or, when that is zero, the newest time of a row.
+// LastEventTime returns Org.Until or, when that is zero, the newest time of a commit, pull request, review, comment or
+// issue.
 func (d *Dataset) LastEventTime() time.Time {
 	if !d.Org.Until.IsZero() {
 		return d.Org.Until

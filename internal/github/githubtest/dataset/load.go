@@ -38,6 +38,7 @@ func Load(fsys fs.FS) (*Dataset, error) {
 	return &d, d.Validate()
 }
 
+// readOptional drops the error of a file that does not exist.
 func readOptional(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -88,6 +89,7 @@ func decodeLines[T any](r io.Reader, name string) ([]T, error) {
 	return rows, nil
 }
 
+// decodeStrict decodes exactly one JSON value, without unknown fields.
 func decodeStrict(b []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()

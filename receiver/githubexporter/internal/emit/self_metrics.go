@@ -130,7 +130,7 @@ func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pc
 	s.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.Org)
 	s.recordCoverage(org, now, at, sum)
 	counts := s.countersOf(sum, now)
-	s.recordCounters(org, at, counts)
+	s.recordPassCounters(org, at, counts)
 	s.recordRequests(org, at, counts)
 	if s.settings.Backfill {
 		s.recordBackfill(org, at, counts)
@@ -184,8 +184,9 @@ func (c sharedCounters) endpoints() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// recordCounters records the shared counters whose labels are enumerations, with all their values.
-func (s *selfMetrics) recordCounters(org *organization, at pcommon.Timestamp, c sharedCounters) {
+// recordPassCounters records the shared counters of passes and of limits, with all values of their labels. Those of
+// endpoints and of backfill have methods of their own.
+func (s *selfMetrics) recordPassCounters(org *organization, at pcommon.Timestamp, c sharedCounters) {
 	b := s.builder
 	b.RecordGhExporterReconciledEventsDataPoint(at, c.value(collect.TallyReconciled), org.Org)
 	b.RecordGhExporterSeriesOverflowDataPoint(at, c.value(ledger.TallySeriesOverflow), org.Org)

@@ -87,7 +87,7 @@ func TestEnumerationsBeginAtZero(t *testing.T) {
 	}
 	record := func(after time.Duration, tallies map[ledger.TallyKey]uint64) pmetric.Metrics {
 		c := o.countersOf(zeroTallies(tallies), began.Add(after))
-		o.recordCounters(org, at, c)
+		o.recordPassCounters(org, at, c)
 		o.recordRequests(org, at, c)
 		o.recordBackfill(org, at, c)
 		return o.builder.Emit()

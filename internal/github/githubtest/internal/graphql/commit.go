@@ -44,6 +44,7 @@ func (n commitNode) field(e *execution, name string, a args) (any, error) {
 	}
 }
 
+// commitScalar returns a field of a commit that is a scalar.
 func commitScalar(c *served.Commit, name string) any {
 	path := "/" + c.Repository.FullName() + "/commit/" + c.SHA
 	switch name {
@@ -78,6 +79,7 @@ func (e *execution) gitActorNode(c *served.Commit, date time.Time) record {
 	return gitActorRecord(who, date, e.Index.Account(c.Login))
 }
 
+// gitActorRecord returns a GitActor with its account, nil for none.
 func gitActorRecord(who served.GitActor, date time.Time, a *served.Account) record {
 	var user any
 	if a != nil {
@@ -157,6 +159,7 @@ func (e *execution) historyConnection(from *served.Commit, a args) (any, error) 
 	return c, nil
 }
 
+// historyFilter returns the filter of the arguments of history; the times are inclusive, and zero for no bound.
 func historyFilter(author args, since, until time.Time) func(*served.Commit) bool {
 	emails := author.strs("emails")
 	return func(c *served.Commit) bool {
@@ -165,6 +168,7 @@ func historyFilter(author args, since, until time.Time) func(*served.Commit) boo
 	}
 }
 
+// historyPlace returns the index of the first commit after a cursor, 0 for an empty one.
 func historyPlace(cursor string) (int, error) {
 	if cursor == "" {
 		return 0, nil

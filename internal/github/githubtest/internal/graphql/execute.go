@@ -104,6 +104,7 @@ func (e *execution) collectFields(typ string, sets []ast.SelectionSet) []selecte
 	return out
 }
 
+// addSelected adds a field to those with the same response key.
 func addSelected(out []selected, f *ast.Field) []selected {
 	if i := slices.IndexFunc(out, func(s selected) bool { return s.key == f.Alias }); i >= 0 {
 		out[i].fields = append(out[i].fields, f)
@@ -186,6 +187,7 @@ func (e *execution) completeValue(t *ast.Type, v any, fields []*ast.Field, path 
 	}
 }
 
+// completeList completes each element of a list; see completeValue.
 func (e *execution) completeList(t *ast.Type, list []any, fields []*ast.Field, path []any) (any, bool) {
 	out := make([]any, 0, len(list))
 	for i, v := range list {

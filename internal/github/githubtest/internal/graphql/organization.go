@@ -50,6 +50,7 @@ func (e *execution) forbiddenRow(r *served.Repo) error {
 	return &fieldError{typ: "FORBIDDEN", message: served.SSOMessage}
 }
 
+// repoKey returns the key of a repository in an order by a field.
 func (e *execution) repoKey(r *served.Repo, field string) string {
 	switch field {
 	case "NAME":
@@ -63,6 +64,7 @@ func (e *execution) repoKey(r *served.Repo, field string) string {
 	}
 }
 
+// repoChosen reports whether the arguments of repositories select a repository.
 func repoChosen(r *served.Repo, a args) bool {
 	flag := func(name string, is bool) bool {
 		want, ok := a[name].(bool)

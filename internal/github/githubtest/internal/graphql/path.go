@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// PathMatches compares a path with a pattern of response keys, list places and *; ** in front is any beginning.
+// PathMatches reports whether a path matches a pattern: response keys, list indexes and * (any one element), joined by
+// dots. "**." in front matches any beginning, an empty one too.
 func PathMatches(pattern string, path []any) bool {
 	tail, anywhere := strings.CutPrefix(pattern, "**.")
 	parts := strings.Split(tail, ".")
@@ -22,6 +23,7 @@ func PathMatches(pattern string, path []any) bool {
 	)
 }
 
+// pathElement returns a key or an index as a pattern has it.
 func pathElement(v any) string {
 	if n, ok := v.(int); ok {
 		return strconv.Itoa(n)

@@ -30,6 +30,7 @@ type price struct {
 // points returns the requests divided by a hundred, rounded, at least one.
 func (p price) points() int { return max(1, (p.requests+50)/100) }
 
+// priceOf returns the price of an operation with the values of its variables.
 func priceOf(op *ast.OperationDefinition, vars map[string]any) price {
 	w := pricing{vars: vars}
 	w.addSelection(op.SelectionSet, 1, nil)
@@ -83,6 +84,7 @@ func (w *pricing) addField(f *ast.Field, times int, path []any) {
 	w.addSelection(f.SelectionSet, times, path)
 }
 
+// addConnection adds up a connection that is read `times` times, and returns how many times its rows are.
 func (w *pricing) addConnection(f *ast.Field, a args, times int, path []any) int {
 	size, given := w.pageBound(f, a, path)
 	if !given {
@@ -100,6 +102,7 @@ func (w *pricing) addConnection(f *ast.Field, a args, times int, path []any) int
 	return saturate(times * size)
 }
 
+// pageBound returns the largest size of a page of a connection, and false without first and last.
 func (w *pricing) pageBound(f *ast.Field, a args, path []any) (int, bool) {
 	for _, name := range []string{"first", "last"} {
 		n, ok := a.num(name)
@@ -122,6 +125,7 @@ func (w *pricing) pageBound(f *ast.Field, a args, path []any) (int, bool) {
 	return 0, false
 }
 
+// refuse records the error of a query that is too large; the first one counts.
 func (w *pricing) refuse(path []any, typ, message string) {
 	if w.err == nil {
 		w.err = &fieldError{typ: typ, message: message, path: path}

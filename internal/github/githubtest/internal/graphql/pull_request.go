@@ -32,6 +32,7 @@ func (n pullNode) field(e *execution, name string, a args) (any, error) {
 	}
 }
 
+// pullScalar returns a field of a pull request that is a scalar.
 func pullScalar(p served.PullState, name string) any {
 	path := fmt.Sprintf("/%s/pull/%d", p.Repository.FullName(), p.Number)
 	switch name {

@@ -35,6 +35,7 @@ func (rootNode) field(e *execution, name string, a args) (any, error) {
 	}
 }
 
+// visibleRepo returns a repository, or the error of one that is blocked or forbidden.
 func (e *execution) visibleRepo(r *served.Repo) (any, error) {
 	if r.Blocked {
 		return nil, &fieldError{typ: "FORBIDDEN", message: "Repository access blocked"}
@@ -86,6 +87,7 @@ func (e *execution) node(id string) any {
 	return missing
 }
 
+// nodeBelow returns the object of a global id in a repository, nil for none.
 func (e *execution) nodeBelow(r *served.Repo, kind string, parts []string) any {
 	if kind == served.NodeRepo {
 		n, err := e.visibleRepo(r)

@@ -51,6 +51,7 @@ func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	}
 }
 
+// repoPermission returns the permission that a field of a repository needs, empty for none.
 func repoPermission(field string) string {
 	switch field {
 	case "issue", "issues":
@@ -64,6 +65,7 @@ func repoPermission(field string) string {
 	}
 }
 
+// repoScalar returns a field of a repository that is a scalar.
 func (e *execution) repoScalar(r *served.Repo, name string) any {
 	switch name {
 	case "id":
@@ -107,6 +109,7 @@ func (e *execution) repoScalar(r *served.Repo, name string) any {
 	}
 }
 
+// ownerNode returns the owner of a repository: an organization of the data, or else a user.
 func (e *execution) ownerNode(r *served.Repo) any {
 	if o := e.Index.OrgByLogin[strings.ToLower(r.Owner)]; o != nil {
 		return orgNode{o}
@@ -114,6 +117,7 @@ func (e *execution) ownerNode(r *served.Repo) any {
 	return userNode{served.NewUser(r.Owner), "User"}
 }
 
+// ref returns a branch as a Ref, null for one that does not exist.
 func (e *execution) ref(r *served.Repo, branch string) any {
 	if e.Head(r, branch) == nil {
 		return nil

@@ -66,6 +66,7 @@ func Parse(r *http.Request, missingFields []string) *Request {
 	return prepare(in.Query, in.OperationName, in.Variables, missingFields)
 }
 
+// refused returns a request that is not executed.
 func refused(r Refusal) *Request { return &Request{Refusal: &r} }
 
 // refusedWith returns a request that is answered with errors and HTTP 200.

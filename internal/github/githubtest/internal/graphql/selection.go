@@ -36,6 +36,7 @@ func isSkipped(directives ast.DirectiveList, vars map[string]any) bool {
 	return false
 }
 
+// typeApplies reports whether a type meets the condition of a fragment.
 func typeApplies(condition, typ string) bool {
 	if condition == "" || condition == typ {
 		return true

@@ -82,6 +82,7 @@ func (r *Repo) linkBranches(tl dataset.Timeline, pushes []push) {
 	}
 }
 
+// linkParents sets the parents of a commit that is pushed after the commits of a line, the oldest first.
 func (r *Repo) linkParents(c *Commit, line []*Commit) {
 	if c.ParentSHAs != nil {
 		c.AllParentSHAs = c.ParentSHAs

@@ -33,6 +33,7 @@ type Access struct {
 // Lacks reports whether the credential lacks a permission, such as "issues".
 func (a Access) Lacks(permission string) bool { return slices.Contains(a.Lacking, permission) }
 
+// canSeeOwner reports whether the repositories of an owner may be read.
 func (a Access) canSeeOwner(owner string) bool {
 	return a.Owners == nil || slices.ContainsFunc(a.Owners, func(o string) bool { return strings.EqualFold(o, owner) })
 }
