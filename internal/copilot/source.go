@@ -240,7 +240,7 @@ func (s *Source) readTarget(ctx context.Context, target Target) (time.Time, erro
 	}
 	s.table.targets[target] = after
 	if reading.parts > 0 {
-		s.table.parts[target.String()] = reading.parts
+		s.table.parts[target] = reading.parts
 	}
 	progress, err := s.table.encode()
 	if err != nil {
@@ -283,6 +283,7 @@ func (s *Source) prune(ctx context.Context) error {
 		}
 	}
 	var documents []Document
+	isChanged := false
 	for _, target := range sortedTargets(s.table.targets) {
 		progress := s.table.targets[target]
 		isNewest := target.Day == newest[target.Type] && !progress.Backfill && !progress.ReadAt.IsZero() &&
@@ -290,11 +291,10 @@ func (s *Source) prune(ctx context.Context) error {
 		if !s.isCovered(target, &progress) && (isWanted[target] || isNewest) {
 			continue
 		}
-		documents = append(documents, removal(target.String(), s.table.parts[target.String()])...)
-		delete(s.table.targets, target)
-		delete(s.table.parts, target.String())
+		documents = append(documents, s.table.remove(target)...)
+		isChanged = true
 	}
-	if len(documents) == 0 {
+	if !isChanged {
 		return nil
 	}
 	progress, err := s.table.encode()

@@ -144,13 +144,27 @@ func (b *bench) outcomes() []string {
 	return list
 }
 
+// report returns the stored report of a target, nil for none.
+func (b *bench) report(target string) *Report {
+	b.t.Helper()
+	reports, err := ReadReports(func(name string) []byte { return b.store[name] })
+	require.NoError(b.t, err)
+	for i := range reports {
+		if reports[i].Target.String() == target {
+			return &reports[i]
+		}
+	}
+	return nil
+}
+
 func (b *bench) samples(target string) []usage.Sample {
 	b.t.Helper()
-	header, samples, err := ReadReport(target, func(name string) []byte { return b.store[name] })
-	require.NoError(b.t, err)
-	if header == nil {
+	found := b.report(target)
+	if found == nil {
 		return nil
 	}
+	samples := []usage.Sample{}
+	require.NoError(b.t, found.EachSample(func(sample usage.Sample) { samples = append(samples, sample) }))
 	return samples
 }
 
@@ -235,8 +249,7 @@ func TestStoredSamples(t *testing.T) {
 	require.Len(t, b.samples("org_repos_1d_2026-11-24"), 6)
 	require.Len(t, b.samples("org_seats"), 5)
 	require.Nil(t, b.samples("org_1d_2026-11-24"))
-	header, _, err := ReadReport("org_28d", func(name string) []byte { return b.store[name] })
-	require.NoError(t, err)
+	header := b.report("org_28d")
 	require.Equal(t, "org 28d 2026-10-28 to 2026-11-24", header.Scope+" "+header.Window+" "+header.Span.String())
 }
 
@@ -512,16 +525,29 @@ func TestDelays(t *testing.T) {
 	}
 }
 
+// readAll reads all samples of all reports.
+func readAll(load func(name string) []byte) error {
+	reports, err := ReadReports(load)
+	for i := range reports {
+		err = errors.Join(err, reports[i].EachSample(func(usage.Sample) {}))
+	}
+	return err
+}
+
 // TestCorruptReports checks documents that do not fit together.
 func TestCorruptReports(t *testing.T) {
 	t.Parallel()
 	for name, documents := range map[string]map[string]string{
-		"header": {"report/x": "{"}, "negative": {"report/x": `{"parts":-1}`}, "no part": {"report/x": `{"parts":1}`},
+		"progress": {"progress": "{"},
+		"header":   {"report/x": "{"}, "negative": {"report/x": `{"parts":-1}`}, "no part": {"report/x": `{"parts":1}`},
 		"part": {"report/x": `{"parts":1}`, "report/x/0": "?"},
 	} {
-		_, _, err := ReadReport("x", func(name string) []byte {
+		err := readAll(func(name string) []byte {
 			if text, ok := documents[name]; ok {
 				return []byte(text)
+			}
+			if name == progressName {
+				return []byte(`[{"slot":"x"}]`)
 			}
 			return nil
 		})
@@ -543,10 +569,11 @@ func TestProgressRoundTrip(t *testing.T) {
 			Wait:  time.Hour,
 			State: report.StateNotFound, Failure: "api", RetryAt: start, Backfill: i%2 == 0, Abandoned: i%3 == 0,
 		}
-		table.parts[target.String()] = i
+		table.slotOf(target)
+		table.parts[target] = i
 	}
-	table.targets[Target{Type: report.Type{Scope: report.ScopeEnterprise}, Seats: true}] = Progress{}
-	table.parts["enterprise_seats"] = 1
+	seats := Target{Type: report.Type{Scope: report.ScopeEnterprise}, Seats: true}
+	table.targets[seats], table.slots[seats], table.parts[seats] = Progress{}, "enterprise_seats", 1
 	document, err := table.encode()
 	require.NoError(t, err)
 	got, err := decodeProgress(document.Data)
@@ -607,8 +634,11 @@ func FuzzDocuments(f *testing.F) {
 			require.NoError(t, err)
 			require.Len(t, again.targets, len(table.targets))
 		}
-		_, _, err := ReadReport("x", func(name string) []byte {
-			if name == "report/x/1" {
+		err := readAll(func(name string) []byte {
+			switch name {
+			case progressName:
+				return []byte(`[{"slot":"x"}]`)
+			case "report/x/1":
 				return nil
 			}
 			return data

@@ -36,11 +36,12 @@ const MaxDocument = 60 << 10
 
 // The documents:
 //
-//	progress              the Progress of all targets, as JSON
-//	report/TARGET         the header of a report, as JSON
-//	report/TARGET/NUMBER  its samples, from 0 on, as package usage encodes them
+//	progress            the Progress of all targets, as JSON
+//	report/SLOT         the header of a report, as JSON
+//	report/SLOT/NUMBER  its samples, from 0 on, as package usage encodes them
 //
-// TARGET is Target.String.
+// SLOT is Target.String without a day, and for a day its type with a number: so the names are few, whatever days there
+// were, as a store may keep something of a removed document.
 const progressName = "progress"
 
 // Header describes a stored report.
@@ -53,60 +54,90 @@ type Header struct {
 	Parts int `json:"parts"`
 }
 
-func headerName(target string) string { return "report/" + target }
+func headerName(slot string) string { return "report/" + slot }
 
-func partName(target string, part int) string { return fmt.Sprintf("report/%s/%d", target, part) }
+func partName(slot string, part int) string { return fmt.Sprintf("report/%s/%d", slot, part) }
 
 // ErrCorrupt is the error of documents that do not fit together.
 var ErrCorrupt = errors.New("corrupt Copilot report")
 
-// ReadReport returns a stored report: that of a target, by Target.String. load returns a document, nil for
-// one that does not exist. A report that does not exist has a nil header.
-func ReadReport(target string, load func(name string) []byte) (*Header, []usage.Sample, error) {
-	raw := load(headerName(target))
-	if raw == nil {
-		return nil, nil, nil
+// Report is a stored report.
+type Report struct {
+	Target Target
+	Header
+
+	slot string
+	load func(name string) []byte
+}
+
+// ReadReports returns the reports that are stored, in the order of their targets' names. load returns a document, nil
+// for one that does not exist. The error is ErrCorrupt.
+func ReadReports(load func(name string) []byte) ([]Report, error) {
+	table, err := decodeProgress(load(progressName))
+	if err != nil {
+		return nil, err
 	}
-	header := new(Header)
-	if err := json.Unmarshal(raw, header); err != nil || header.Parts < 0 {
-		return nil, nil, ErrCorrupt
-	}
-	var samples []usage.Sample
-	for part := range header.Parts {
-		decoded, err := usage.Decode(load(partName(target, part)))
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: part %d of %s", ErrCorrupt, part, target)
+	var reports []Report
+	for _, target := range sortedTargets(table.targets) {
+		slot := table.slots[target]
+		raw := load(headerName(slot))
+		if slot == "" || raw == nil {
+			continue // nothing was read yet
 		}
-		samples = append(samples, decoded...)
+		r := Report{Target: target, slot: slot, load: load}
+		if err := json.Unmarshal(raw, &r.Header); err != nil || r.Parts < 0 {
+			return nil, fmt.Errorf("%w: header of %s", ErrCorrupt, target)
+		}
+		reports = append(reports, r)
 	}
-	return header, samples, nil
+	return reports, nil
+}
+
+// EachSample calls use with each sample of the report. The error is ErrCorrupt.
+func (r *Report) EachSample(use func(usage.Sample)) error {
+	for part := range r.Parts {
+		samples, err := usage.Decode(r.load(partName(r.slot, part)))
+		if err != nil {
+			return fmt.Errorf("%w: part %d of %s", ErrCorrupt, part, r.Target)
+		}
+		for i := range samples {
+			use(samples[i])
+		}
+	}
+	return nil
+}
+
+// ReadProgress returns the progress of all targets; load is that of ReadReports. The error is ErrCorrupt.
+func ReadProgress(load func(name string) []byte) (map[Target]Progress, error) {
+	table, err := decodeProgress(load(progressName))
+	return table.targets, err
 }
 
 // reportDocuments returns the documents of a report. Those of the report before that have no successor are removed.
 func reportDocuments(
-	target string, header Header, samples iter.Seq[usage.Sample], partsBefore int,
+	slot string, header Header, samples iter.Seq[usage.Sample], partsBefore int,
 ) ([]Document, error) {
 	var documents []Document
 	for i, data := range usage.Encode(samples, MaxDocument) {
-		documents = append(documents, Document{partName(target, i), data})
+		documents = append(documents, Document{partName(slot, i), data})
 	}
 	header.Parts = len(documents)
 	raw, err := json.Marshal(header)
 	if err != nil {
 		return nil, err
 	}
-	documents = append(documents, Document{headerName(target), raw})
+	documents = append(documents, Document{headerName(slot), raw})
 	for i := header.Parts; i < partsBefore; i++ {
-		documents = append(documents, Document{Name: partName(target, i)})
+		documents = append(documents, Document{Name: partName(slot, i)})
 	}
 	return documents, nil
 }
 
 // removal returns the documents that remove a report.
-func removal(target string, parts int) []Document {
-	documents := []Document{{Name: headerName(target)}}
+func removal(slot string, parts int) []Document {
+	documents := []Document{{Name: headerName(slot)}}
 	for i := range parts {
-		documents = append(documents, Document{Name: partName(target, i)})
+		documents = append(documents, Document{Name: partName(slot, i)})
 	}
 	return documents
 }
@@ -118,18 +149,56 @@ type storedProgress struct {
 	Window   report.Window  `json:"window,omitempty"`
 	Day      report.Day     `json:"day,omitzero"`
 	Seats    bool           `json:"seats,omitempty"`
+	Slot     string         `json:"slot,omitempty"`
 	Parts    int            `json:"parts,omitempty"`
 	Progress Progress       `json:"progress"`
 }
 
-// progressTable is the progress of the targets, and how many documents the samples of each have.
+// progressTable is the progress of the targets, in which slot the report of each is, and how many documents its samples
+// have.
 type progressTable struct {
 	targets map[Target]Progress
-	parts   map[string]int
+	slots   map[Target]string
+	parts   map[Target]int
 }
 
 func newProgressTable() progressTable {
-	return progressTable{targets: make(map[Target]Progress), parts: make(map[string]int)}
+	return progressTable{
+		targets: make(map[Target]Progress), slots: make(map[Target]string), parts: make(map[Target]int),
+	}
+}
+
+// slotOf returns the slot of a target, which it gets when it has none.
+func (t *progressTable) slotOf(target Target) string {
+	if slot := t.slots[target]; slot != "" {
+		return slot
+	}
+	slot := target.String()
+	if target.Day != 0 {
+		used := make(map[string]bool, len(t.slots))
+		for _, other := range t.slots {
+			used[other] = true
+		}
+		for number := 0; ; number++ {
+			if slot = fmt.Sprintf("%s_%d", target.Type, number); !used[slot] {
+				break
+			}
+		}
+	}
+	t.slots[target] = slot
+	return slot
+}
+
+// remove forgets a target. It returns the documents that remove its report, none for a target without one.
+func (t *progressTable) remove(target Target) []Document {
+	var documents []Document
+	if slot := t.slots[target]; slot != "" {
+		documents = removal(slot, t.parts[target])
+	}
+	delete(t.targets, target)
+	delete(t.slots, target)
+	delete(t.parts, target)
+	return documents
 }
 
 // decodeProgress returns the progress of a document; an empty table for nil.
@@ -146,7 +215,9 @@ func decodeProgress(raw []byte) (progressTable, error) {
 		of := report.Type{Scope: stored.Scope, Content: stored.Content, Window: stored.Window}
 		target := Target{of, stored.Day, stored.Seats}
 		table.targets[target] = stored.Progress
-		table.parts[target.String()] = stored.Parts
+		if stored.Slot != "" {
+			table.slots[target], table.parts[target] = stored.Slot, stored.Parts
+		}
 	}
 	return table, nil
 }
@@ -156,7 +227,7 @@ func (t *progressTable) encode() (Document, error) {
 	for _, target := range sortedTargets(t.targets) {
 		list = append(list, storedProgress{
 			target.Type.Scope, target.Type.Content, target.Type.Window, target.Day, target.Seats,
-			t.parts[target.String()], t.targets[target],
+			t.slots[target], t.parts[target], t.targets[target],
 		})
 	}
 	raw, err := json.Marshal(list)
