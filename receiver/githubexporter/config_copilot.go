@@ -176,9 +176,24 @@ func (c *Config) validateCopilot() error {
 	return nil
 }
 
+// readsCopilot reports whether Copilot reports are read.
+func (c *Config) readsCopilot() bool { return c.Copilot.Enabled && !isEnterpriseServer(c.GitHub.Endpoint) }
+
 // readsOrgs and readsEnterprise report which reports of 28 days are switched on.
 func (c *CopilotConfig) readsOrgs() bool       { return c.Org28d || c.OrgUsers28d }
 func (c *CopilotConfig) readsEnterprise() bool { return c.Enterprise28d || c.EnterpriseUsers28d }
+
+// scopes returns the scopes with a report of 28 days.
+func (c *CopilotConfig) scopes() []report.Scope {
+	var scopes []report.Scope
+	if c.readsOrgs() {
+		scopes = append(scopes, report.ScopeOrganization)
+	}
+	if c.readsEnterprise() {
+		scopes = append(scopes, report.ScopeEnterprise)
+	}
+	return scopes
+}
 
 // rules returns which reports of a scope are read.
 func (c *CopilotConfig) rules(scope report.Scope) copilot.Rules {

@@ -29,7 +29,9 @@ type committer struct {
 
 func (c *committer) Now() time.Time { return c.now }
 
-func (c *committer) Coverage(ctx context.Context) (ledger.Coverage, error) { return c.Store.Coverage(ctx, org) }
+func (c *committer) Coverage(ctx context.Context) (ledger.Coverage, error) {
+	return c.Store.Coverage(ctx, org)
+}
 
 func (c *committer) CommitAsLeader(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error) {
 	b.Org, b.Observed = org, c.now
@@ -45,7 +47,9 @@ func newCommitter(t *testing.T) *committer {
 	return &committer{Store: memstore.New(memstore.Settings{}), now: noon}
 }
 
-func document(name, data string) copilot.Document { return copilot.Document{Name: name, Data: []byte(data)} }
+func document(name, data string) copilot.Document {
+	return copilot.Document{Name: name, Data: []byte(data)}
+}
 
 // TestDocuments saves, replaces and removes documents, loads them, and reads them from a view.
 func TestDocuments(t *testing.T) {

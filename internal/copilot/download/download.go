@@ -27,9 +27,9 @@ type Settings struct {
 	MaxBytes int64
 	// TLS is used for the connections; nil is the default of the system.
 	TLS *tls.Config
-	// ProxyURL is the proxy of all requests; nil is none, and the environment is ignored. With a proxy the addresses
-	// of hosts are not known here, and not checked.
-	ProxyURL *url.URL
+	// Proxy returns the proxy of a request, nil for none; a nil function is none. With a proxy the address of the host
+	// is not known here, and not checked.
+	Proxy func(*http.Request) (*url.URL, error)
 	// UserAgent is sent with each request.
 	UserAgent string
 }
@@ -67,21 +67,47 @@ func New(settings Settings) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{settings: settings, hosts: hosts}
-	c.http = &http.Client{Transport: c.newTransport(), CheckRedirect: c.checkRedirect}
+	c.http = &http.Client{Transport: c.newTransport(nil), CheckRedirect: c.checkRedirect}
+	if proxy := settings.Proxy; proxy != nil {
+		c.http.Transport = &router{proxy: proxy, direct: c.newTransport(nil), proxied: c.newTransport(proxy)}
+	}
 	return c, nil
 }
 
-func (c *Client) newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive, Control: c.checkAddress}
-	transport := &http.Transport{
-		DialContext: dialer.DialContext, TLSClientConfig: c.settings.TLS.Clone(), ForceAttemptHTTP2: true,
+// newTransport returns a transport whose connections pass checkAddress, or go to a proxy.
+func (c *Client) newTransport(proxy func(*http.Request) (*url.URL, error)) *http.Transport {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
+	if proxy == nil {
+		dialer.Control = c.checkAddress
+	}
+	return &http.Transport{
+		DialContext: dialer.DialContext, TLSClientConfig: c.settings.TLS.Clone(), ForceAttemptHTTP2: true, Proxy: proxy,
 		TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: keepAlive, MaxResponseHeaderBytes: maxHeader,
 	}
-	if c.settings.ProxyURL != nil {
-		transport.Proxy = http.ProxyURL(c.settings.ProxyURL)
-		dialer.Control = nil // the only address is that of the proxy
+}
+
+// router sends requests directly or through a proxy.
+type router struct {
+	proxy           func(*http.Request) (*url.URL, error)
+	direct, proxied *http.Transport
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *router) RoundTrip(request *http.Request) (*http.Response, error) {
+	switch proxy, err := r.proxy(request); {
+	case err != nil:
+		return nil, err
+	case proxy != nil:
+		return r.proxied.RoundTrip(request)
+	default:
+		return r.direct.RoundTrip(request)
 	}
-	return transport
+}
+
+// CloseIdleConnections closes the connections that are not in use.
+func (r *router) CloseIdleConnections() {
+	r.direct.CloseIdleConnections()
+	r.proxied.CloseIdleConnections()
 }
 
 // Close closes the connections that are not in use.

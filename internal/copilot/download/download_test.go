@@ -282,7 +282,7 @@ func TestProxy(t *testing.T) {
 	address, err := url.Parse(proxy.URL)
 	require.NoError(t, err)
 	c, host := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "found") },
-		func(s *Settings) { s.ProxyURL, s.Hosts = address, nil })
+		func(s *Settings) { s.Proxy, s.Hosts = http.ProxyURL(address), nil })
 	target = strings.TrimPrefix(host, "https://")
 	content, err := read(t, c, "https://copilot-reports.github.com/file?"+secret)
 	require.NoError(t, err)

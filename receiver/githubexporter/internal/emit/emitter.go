@@ -47,7 +47,7 @@ func New(settings Settings) *Emitter {
 	}
 	return &Emitter{
 		settings: settings, identity: id, templates: templates, copilotTemplates: copilot,
-		selfMetrics: newSelfMetrics(&settings, id, templates, copilot),
+		selfMetrics:   newSelfMetrics(&settings, id, templates, copilot),
 		wakeRequested: wakeup.NewSignal(), pipelineChanged: wakeup.NewSignal(), lastEmission: time.Now(),
 	}
 }
