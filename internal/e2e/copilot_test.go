@@ -292,7 +292,8 @@ func TestCopilotReports(t *testing.T) {
 		"org_seats":        {"success": 1, "failure": 0},
 	} {
 		for result, want := range results {
-			gx.awaitValue(t, want, fmt.Sprintf("gh_exporter_copilot_scrape_runs_total{result=%q,scope=%q}", result, scope))
+			gx.awaitValue(t, want,
+				fmt.Sprintf("gh_exporter_copilot_scrape_runs_total{result=%q,scope=%q}", result, scope))
 		}
 	}
 	gx.awaitValue(t, 1, `gh_exporter_copilot_report_download_total{result="success",scope="org_users"}`)
@@ -345,8 +346,8 @@ func TestCopilotDownloadFails(t *testing.T) {
 	gx.awaitHealth(t, expectedHealth{"leader", "healthy", "github_copilot_report_download", true}, healthTimeout)
 }
 
-// TestCopilotFailover kills the leader in the middle of a report: the next one reads it, all replicas show the same, and
-// each report was read once.
+// TestCopilotFailover kills the leader in the middle of a report: the next one reads it, all replicas show the same,
+// and each report was read once.
 func TestCopilotFailover(t *testing.T) {
 	t.Parallel()
 	g := startCopilotGitHub(t)

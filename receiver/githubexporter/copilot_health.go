@@ -47,8 +47,8 @@ func apiDependency(target *copilot.Target) string {
 	return health.CopilotAPI + target.Type.String()
 }
 
-// copilotHealth has the errors of the Copilot reports of the organizations that this replica leads, as their progress in
-// the ledger says. A replica with errors is degraded, never unready. It is safe for concurrent use.
+// copilotHealth has the errors of the Copilot reports of the organizations that this replica leads, as their progress
+// in the ledger says. A replica with errors is degraded, never unready. It is safe for concurrent use.
 type copilotHealth struct {
 	dependencies []string
 
@@ -98,7 +98,7 @@ func addCopilotErrors(errs map[string]error, reader *copilotReader, view *ledger
 		}
 		dependency, reason := failedDependency(&target, &p)
 		if reason != "" {
-			err := fmt.Errorf("Copilot report %s of %s: %s", target, reader.owner.Name, reason) //nolint:staticcheck // a name
+			err := fmt.Errorf("report %s of %s: %s", target, reader.owner.Name, reason)
 			errs[dependency] = errors.Join(errs[dependency], err)
 		}
 	}

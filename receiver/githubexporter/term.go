@@ -50,8 +50,8 @@ func (t *term) run(ctx context.Context, fence uint64, former *formerLeases) erro
 }
 
 // lead publishes the fence, so that the store refuses writes of earlier terms, and then runs passes, the dispatcher of
-// gaps, rounds over weekly lines, readers of Copilot reports, and the repetition of the record, until ctx ends or the store refuses a write. It
-// waits for all of them.
+// gaps, rounds over weekly lines, readers of Copilot reports, and the repetition of the record, until ctx ends or the
+// store refuses a write. It waits for all of them.
 func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) error {
 	ctx, endTerm := context.WithCancelCause(ctx)
 	defer endTerm(nil)

@@ -60,8 +60,8 @@ func (r *copilotReports) refresh(settings *CopilotSettings, view *ledgerview.Vie
 	}
 	if err != nil {
 		if !r.isCorrupt {
-			logger.Warn("Stored Copilot reports are corrupt; their metrics keep their last values until the leader has "+
-				"read the reports again.", zap.String("owner", r.Name), zap.Error(err))
+			logger.Warn("Stored Copilot reports are corrupt; their metrics keep their last values until the leader "+
+				"has read the reports again.", zap.String("owner", r.Name), zap.Error(err))
 		}
 		r.isCorrupt = true
 		return
@@ -165,8 +165,8 @@ func (s *copilotSink) add(ctx context.Context, labels *copilotLabels, values *co
 	}
 }
 
-// addMarker adds the staleness marker of a series. Each marker needs a metric of its own: the Prometheus exporter leaves
-// out the points of a metric that come after one without a value.
+// addMarker adds the staleness marker of a series. Each marker needs a metric of its own: the Prometheus exporter
+// leaves out the points of a metric that come after one without a value.
 func (s *copilotSink) addMarker(ctx context.Context, key *copilotSeries) {
 	templates := s.emitter.copilotTemplates
 	if !templates.enabled[key.metric] {
