@@ -39,35 +39,44 @@ type copilotSeries struct {
 // clear forgets the series, which another replica emits from now on: they get no markers.
 func (r *copilotReports) clear() { *r = copilotReports{CopilotOwner: r.CopilotOwner} }
 
+// maxReadAttempts is how often the reports are read in one emission while the view changes.
+const maxReadAttempts = 3
+
 // refresh reads the reports of the view when they have changed since the last call. Reports that do not fit together
 // leave the series as they were, until the view has others.
 func (r *copilotReports) refresh(settings *CopilotSettings, view *ledgerview.View, logger *zap.Logger) {
-	version := view.CopilotVersion()
-	if (r.isRead && version == r.version) || !view.IsCaughtUp() {
-		return
-	}
-	r.version, r.isRead = version, true
-	reports, err := copilot.ReadReports(copilotstore.ViewLoader(view, r.Documents))
-	series := make(map[copilotLabels]*copilotValues)
-	if err == nil {
-		series, err = readCopilotTable(settings, r.Documents.Enterprise != "", reports)
-	}
-	if version != view.CopilotVersion() {
-		r.isRead = false // changed meanwhile: the next emission reads them again
-		if err != nil {
+	for range maxReadAttempts {
+		version := view.CopilotVersion()
+		if (r.isRead && version == r.version) || !view.IsCaughtUp() {
 			return
 		}
-	}
-	if err != nil {
+		series, err := r.read(settings, view)
+		if version != view.CopilotVersion() {
+			continue // parts of two versions
+		}
+		r.version, r.isRead = version, true
+		if err == nil {
+			r.isCorrupt = false
+			r.replace(series)
+			return
+		}
 		if !r.isCorrupt {
 			logger.Warn("Stored Copilot reports are corrupt; their metrics keep their last values until the leader "+
 				"has read the reports again.", zap.String("owner", r.Name), zap.Error(err))
 		}
 		r.isCorrupt = true
-		return
 	}
-	r.isCorrupt = false
-	r.replace(series)
+}
+
+// read returns the series of the reports in the view.
+func (r *copilotReports) read(
+	settings *CopilotSettings, view *ledgerview.View,
+) (map[copilotLabels]*copilotValues, error) {
+	reports, err := copilot.ReadReports(copilotstore.ViewLoader(view, r.Documents))
+	if err != nil {
+		return nil, err
+	}
+	return readCopilotTable(settings, r.Documents.Enterprise != "", reports)
 }
 
 // replace replaces the series, and records which ones ended.
