@@ -177,7 +177,9 @@ func (c *Config) validateCopilot() error {
 }
 
 // readsCopilot reports whether Copilot reports are read.
-func (c *Config) readsCopilot() bool { return c.Copilot.Enabled && !isEnterpriseServer(c.GitHub.Endpoint) }
+func (c *Config) readsCopilot() bool {
+	return c.Copilot.Enabled && !isEnterpriseServer(c.GitHub.Endpoint)
+}
 
 // readsOrgs and readsEnterprise report which reports of 28 days are switched on.
 func (c *CopilotConfig) readsOrgs() bool       { return c.Org28d || c.OrgUsers28d }
