@@ -115,7 +115,7 @@ func (r *reading) readReport(ctx context.Context) error {
 // prepare makes the documents of the samples.
 func (r *reading) prepare(header Header, samples iter.Seq[usage.Sample]) error {
 	table := r.source.table
-	documents, err := reportDocuments(table.slotOf(r.target), header, samples, table.parts[r.target])
+	documents, err := reportDocuments(table.stemOf(r.target), header, samples, table.parts[r.target])
 	r.documents, r.parts = documents, 0
 	for i := range documents {
 		if documents[i].Data != nil {

@@ -547,7 +547,7 @@ func TestCorruptReports(t *testing.T) {
 				return []byte(text)
 			}
 			if name == progressName {
-				return []byte(`[{"slot":"x"}]`)
+				return []byte(`[{"stem":"x"}]`)
 			}
 			return nil
 		})
@@ -569,11 +569,11 @@ func TestProgressRoundTrip(t *testing.T) {
 			Wait:  time.Hour,
 			State: report.StateNotFound, Failure: "api", RetryAt: start, Backfill: i%2 == 0, Abandoned: i%3 == 0,
 		}
-		table.slotOf(target)
+		table.stemOf(target)
 		table.parts[target] = i
 	}
 	seats := Target{Type: report.Type{Scope: report.ScopeEnterprise}, Seats: true}
-	table.targets[seats], table.slots[seats], table.parts[seats] = Progress{}, "enterprise_seats", 1
+	table.targets[seats], table.stems[seats], table.parts[seats] = Progress{}, "enterprise_seats", 1
 	document, err := table.encode()
 	require.NoError(t, err)
 	got, err := decodeProgress(document.Data)
@@ -637,7 +637,7 @@ func FuzzDocuments(f *testing.F) {
 		err := readAll(func(name string) []byte {
 			switch name {
 			case progressName:
-				return []byte(`[{"slot":"x"}]`)
+				return []byte(`[{"stem":"x"}]`)
 			case "report/x/1":
 				return nil
 			}

@@ -37,10 +37,10 @@ const MaxDocument = 60 << 10
 // The documents:
 //
 //	progress            the Progress of all targets, as JSON
-//	report/SLOT         the header of a report, as JSON
-//	report/SLOT/NUMBER  its samples, from 0 on, as package usage encodes them
+//	report/STEM         the header of a report, as JSON
+//	report/STEM/NUMBER  its samples, from 0 on, as package usage encodes them
 //
-// SLOT is Target.String without a day, and for a day its type with a number: so the names are few, whatever days there
+// STEM is Target.String without a day, and for a day its type with a number: so the names are few, whatever days there
 // were, as a store may keep something of a removed document.
 const progressName = "progress"
 
@@ -54,9 +54,9 @@ type Header struct {
 	Parts int `json:"parts"`
 }
 
-func headerName(slot string) string { return "report/" + slot }
+func headerName(stem string) string { return "report/" + stem }
 
-func partName(slot string, part int) string { return fmt.Sprintf("report/%s/%d", slot, part) }
+func partName(stem string, part int) string { return fmt.Sprintf("report/%s/%d", stem, part) }
 
 // ErrCorrupt is the error of documents that do not fit together.
 var ErrCorrupt = errors.New("corrupt Copilot report")
@@ -66,7 +66,7 @@ type Report struct {
 	Target Target
 	Header
 
-	slot string
+	stem string
 	load func(name string) []byte
 }
 
@@ -79,12 +79,12 @@ func ReadReports(load func(name string) []byte) ([]Report, error) {
 	}
 	var reports []Report
 	for _, target := range sortedTargets(table.targets) {
-		slot := table.slots[target]
-		raw := load(headerName(slot))
-		if slot == "" || raw == nil {
+		stem := table.stems[target]
+		raw := load(headerName(stem))
+		if stem == "" || raw == nil {
 			continue // nothing was read yet
 		}
-		r := Report{Target: target, slot: slot, load: load}
+		r := Report{Target: target, stem: stem, load: load}
 		if err := json.Unmarshal(raw, &r.Header); err != nil || r.Parts < 0 {
 			return nil, fmt.Errorf("%w: header of %s", ErrCorrupt, target)
 		}
@@ -96,7 +96,7 @@ func ReadReports(load func(name string) []byte) ([]Report, error) {
 // EachSample calls use with each sample of the report. The error is ErrCorrupt.
 func (r *Report) EachSample(use func(usage.Sample)) error {
 	for part := range r.Parts {
-		samples, err := usage.Decode(r.load(partName(r.slot, part)))
+		samples, err := usage.Decode(r.load(partName(r.stem, part)))
 		if err != nil {
 			return fmt.Errorf("%w: part %d of %s", ErrCorrupt, part, r.Target)
 		}
@@ -115,29 +115,29 @@ func ReadProgress(load func(name string) []byte) (map[Target]Progress, error) {
 
 // reportDocuments returns the documents of a report. Those of the report before that have no successor are removed.
 func reportDocuments(
-	slot string, header Header, samples iter.Seq[usage.Sample], partsBefore int,
+	stem string, header Header, samples iter.Seq[usage.Sample], partsBefore int,
 ) ([]Document, error) {
 	var documents []Document
 	for i, data := range usage.Encode(samples, MaxDocument) {
-		documents = append(documents, Document{partName(slot, i), data})
+		documents = append(documents, Document{partName(stem, i), data})
 	}
 	header.Parts = len(documents)
 	raw, err := json.Marshal(header)
 	if err != nil {
 		return nil, err
 	}
-	documents = append(documents, Document{headerName(slot), raw})
+	documents = append(documents, Document{headerName(stem), raw})
 	for i := header.Parts; i < partsBefore; i++ {
-		documents = append(documents, Document{Name: partName(slot, i)})
+		documents = append(documents, Document{Name: partName(stem, i)})
 	}
 	return documents, nil
 }
 
 // removal returns the documents that remove a report.
-func removal(slot string, parts int) []Document {
-	documents := []Document{{Name: headerName(slot)}}
+func removal(stem string, parts int) []Document {
+	documents := []Document{{Name: headerName(stem)}}
 	for i := range parts {
-		documents = append(documents, Document{Name: partName(slot, i)})
+		documents = append(documents, Document{Name: partName(stem, i)})
 	}
 	return documents
 }
@@ -149,54 +149,54 @@ type storedProgress struct {
 	Window   report.Window  `json:"window,omitempty"`
 	Day      report.Day     `json:"day,omitzero"`
 	Seats    bool           `json:"seats,omitempty"`
-	Slot     string         `json:"slot,omitempty"`
+	Stem     string         `json:"stem,omitempty"`
 	Parts    int            `json:"parts,omitempty"`
 	Progress Progress       `json:"progress"`
 }
 
-// progressTable is the progress of the targets, in which slot the report of each is, and how many documents its samples
-// have.
+// progressTable is the progress of the targets, the stem of the names of each one's documents, and how many documents
+// its samples have.
 type progressTable struct {
 	targets map[Target]Progress
-	slots   map[Target]string
+	stems   map[Target]string
 	parts   map[Target]int
 }
 
 func newProgressTable() progressTable {
 	return progressTable{
-		targets: make(map[Target]Progress), slots: make(map[Target]string), parts: make(map[Target]int),
+		targets: make(map[Target]Progress), stems: make(map[Target]string), parts: make(map[Target]int),
 	}
 }
 
-// slotOf returns the slot of a target, which it gets when it has none.
-func (t *progressTable) slotOf(target Target) string {
-	if slot := t.slots[target]; slot != "" {
-		return slot
+// stemOf returns the stem of a target, which it gets when it has none.
+func (t *progressTable) stemOf(target Target) string {
+	if stem := t.stems[target]; stem != "" {
+		return stem
 	}
-	slot := target.String()
+	stem := target.String()
 	if target.Day != 0 {
-		used := make(map[string]bool, len(t.slots))
-		for _, other := range t.slots {
+		used := make(map[string]bool, len(t.stems))
+		for _, other := range t.stems {
 			used[other] = true
 		}
 		for number := 0; ; number++ {
-			if slot = fmt.Sprintf("%s_%d", target.Type, number); !used[slot] {
+			if stem = fmt.Sprintf("%s_%d", target.Type, number); !used[stem] {
 				break
 			}
 		}
 	}
-	t.slots[target] = slot
-	return slot
+	t.stems[target] = stem
+	return stem
 }
 
 // remove forgets a target. It returns the documents that remove its report, none for a target without one.
 func (t *progressTable) remove(target Target) []Document {
 	var documents []Document
-	if slot := t.slots[target]; slot != "" {
-		documents = removal(slot, t.parts[target])
+	if stem := t.stems[target]; stem != "" {
+		documents = removal(stem, t.parts[target])
 	}
 	delete(t.targets, target)
-	delete(t.slots, target)
+	delete(t.stems, target)
 	delete(t.parts, target)
 	return documents
 }
@@ -215,8 +215,8 @@ func decodeProgress(raw []byte) (progressTable, error) {
 		of := report.Type{Scope: stored.Scope, Content: stored.Content, Window: stored.Window}
 		target := Target{of, stored.Day, stored.Seats}
 		table.targets[target] = stored.Progress
-		if stored.Slot != "" {
-			table.slots[target], table.parts[target] = stored.Slot, stored.Parts
+		if stored.Stem != "" {
+			table.stems[target], table.parts[target] = stored.Stem, stored.Parts
 		}
 	}
 	return table, nil
@@ -227,7 +227,7 @@ func (t *progressTable) encode() (Document, error) {
 	for _, target := range sortedTargets(t.targets) {
 		list = append(list, storedProgress{
 			target.Type.Scope, target.Type.Content, target.Type.Window, target.Day, target.Seats,
-			t.slots[target], t.parts[target], t.targets[target],
+			t.stems[target], t.parts[target], t.targets[target],
 		})
 	}
 	raw, err := json.Marshal(list)
