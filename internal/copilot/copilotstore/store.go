@@ -89,8 +89,13 @@ func (s *Store) Save(ctx context.Context, documents []copilot.Document) error {
 			EntryKey: ledger.CopilotKey(s.settings.Owner, document.Name), Data: document.Data, Observed: s.observed,
 		})
 	}
-	_, err := s.settings.Committer.CommitAsLeader(ctx, s.settings.Fence, batch)
-	return err
+	if _, err := s.settings.Committer.CommitAsLeader(ctx, s.settings.Fence, batch); err != nil {
+		return err
+	}
+	if s.ledgerStart.IsZero() { // the batch started the ledger
+		return s.checkLedger(ctx)
+	}
+	return nil
 }
 
 // checkLedger returns an error when the ledger is another one than at Load.
