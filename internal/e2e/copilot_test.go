@@ -334,7 +334,7 @@ func TestCopilotDownloadFails(t *testing.T) {
 	g.AddRule(copilottest.Rule{
 		Endpoint: "organization-28-day", Owner: org, Link: copilottest.LinkWithError, Times: 1,
 	})
-	gx := startEmbedded(t, g.config(embedded, copilotSettings))
+	gx := startLeader(t, g.config("", copilotSettings))
 	const health = `gh_exporter_dependency_health{dependency="github_copilot_report_download",org="` + org + `"}`
 	gx.awaitValue(t, 0, health)
 	gx.awaitValue(t, 1, `gh_exporter_copilot_report_download_total{result="status",scope="org"}`)

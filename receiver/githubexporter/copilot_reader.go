@@ -123,9 +123,12 @@ func (l *copilotLog) record(result *copilot.Result) {
 	}
 	isNew := l.last[target] != condition
 	l.last[target] = condition
+	next := zap.Skip()
+	if !result.NextAt.IsZero() {
+		next = zap.Time("next", result.NextAt)
+	}
 	logger := l.logger.With(
-		zap.String("report", result.Target.String()), zap.String("result", result.Outcome.String()),
-		zap.Time("next", result.NextAt))
+		zap.String("report", result.Target.String()), zap.String("result", result.Outcome.String()), next)
 	switch result.Outcome {
 	case copilot.OutcomeRead:
 		logger.Info("Copilot report was read.", zap.Int64("rows", result.Counts.Used), droppedField(&result.Counts))
