@@ -22,7 +22,7 @@ import (
 //	pulls_scan             repository      the progress of an interrupted scan of pull requests         collect
 //	validator              repository and  the validators of conditional requests                       collect
 //	                       stream in Sub
-//	copilot                owner and       a document of Copilot reports; empty for one that was removed        copilot
+//	copilot                owner and       a document of Copilot reports; empty when it was removed             copilot
 //	                       document in Sub
 //	leader                 organization    the lease that leads, as JSON                                the receiver
 //
