@@ -4,6 +4,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -83,8 +85,29 @@ func addCopilot(t *testing.T, github *githubtest.Server) *copilotGitHub {
 	return g
 }
 
+// copilotData returns data whose rows have every dimension.
 func copilotData(users int) *copilottest.Dataset {
-	return copilottest.Generate(users, 40, time.Now().UTC())
+	data := copilottest.Generate(users, 40, time.Now().UTC())
+	for _, row := range slices.Concat(data.Aggregates, data.Users) {
+		part := func(labels copilottest.Row, divisor int) copilottest.Row {
+			for _, field := range copilotCounters {
+				labels[field] = row[field].(int) / divisor
+			}
+			return labels
+		}
+		language := part(copilottest.Row{"language": "go", "feature": "code_completion"}, 3)
+		delete(language, "user_initiated_interaction_count") // GitHub has none by language
+		row["totals_by_ide"] = []copilottest.Row{
+			part(copilottest.Row{"ide": "vscode"}, 2), part(copilottest.Row{"ide": "neovim"}, 4),
+		}
+		row["totals_by_language_feature"] = []copilottest.Row{
+			language, {"language": "go", "feature": "agent_edit", "loc_added_sum": 7},
+		}
+		row["totals_by_model_feature"] = []copilottest.Row{
+			part(copilottest.Row{"model": "auto", "feature": "chat_panel_ask_mode"}, 5),
+		}
+	}
+	return data
 }
 
 // copilotConfig returns the settings of the receiver with Copilot settings.
@@ -132,8 +155,29 @@ func (c *collector) copilotSeries(t *testing.T) map[string]float64 {
 
 // copilotExpectation computes the series of an owner from the rows of the reports, independently of the exporter.
 type copilotExpectation struct {
+	*copilotSwitches
+
 	owner, scope, newest string
 	series               map[string]float64
+}
+
+// copilotSwitches are the settings of labels.
+type copilotSwitches struct {
+	// dimensions have series of their own.
+	dimensions []string
+	// byDay is day_label; withoutScope and withoutPulls are scope_label and pull_request_activity switched off.
+	byDay, withoutScope, withoutPulls bool
+	// user returns the label of a user, nil the login.
+	user func(id int, login string) string
+}
+
+// byFeature are the switches of copilotSettings.
+var byFeature = &copilotSwitches{dimensions: []string{"feature"}}
+
+// copilotArrays has the arrays of a row by dimension.
+var copilotArrays = map[string]string{
+	"feature": "totals_by_feature", "ide": "totals_by_ide", "language": "totals_by_language_feature",
+	"model": "totals_by_model_feature",
 }
 
 // copilotCounters are the fields that are summed, which are the names of their metrics.
@@ -142,12 +186,20 @@ var copilotCounters = []string{
 	"loc_suggested_to_add_sum", "loc_suggested_to_delete_sum", "loc_added_sum", "loc_deleted_sum",
 }
 
-// add adds a value to a series. The labels alternate between names and values.
+// add adds a value to a series, nothing for nil. The labels alternate between names and values; empty ones are absent.
 func (e *copilotExpectation) add(metric string, value any, labels ...string) {
+	if value == nil || (e.withoutPulls && (strings.Contains(metric, "pull_requests") ||
+		strings.Contains(metric, "minutes_to_merge"))) {
+		return
+	}
 	labels = append([]string{"org", e.owner}, labels...)
 	var texts []string
 	for pair := range slices.Chunk(labels, 2) {
-		texts = append(texts, fmt.Sprintf("%s=%q", pair[0], pair[1]))
+		isHidden := (pair[0] == "scope" && metric != "gh_copilot_report_day_unixtime") ||
+			(pair[0] == "window" && metric != "gh_copilot_active_users")
+		if pair[1] != "" && (!isHidden || !e.withoutScope) {
+			texts = append(texts, fmt.Sprintf("%s=%q", pair[0], pair[1]))
+		}
 	}
 	slices.Sort(texts)
 	number, ok := value.(float64)
@@ -157,13 +209,24 @@ func (e *copilotExpectation) add(metric string, value any, labels ...string) {
 	e.series[metric+"{"+strings.Join(texts, ",")+"}"] += number
 }
 
-// addCounters adds the counters of a row, and of its features.
+// day returns the label day of a row.
+func (e *copilotExpectation) day(row copilottest.Row) string {
+	if !e.byDay {
+		return ""
+	}
+	return row["day"].(string)
+}
+
+// addCounters adds the counters of a row, and of its dimensions.
 func (e *copilotExpectation) addCounters(row copilottest.Row, labels ...string) {
+	labels = append(slices.Clone(labels), "day", e.day(row))
 	for _, field := range copilotCounters {
 		e.add("gh_copilot_usage_"+field, row[field], labels...)
-		for _, feature := range row["totals_by_feature"].([]copilottest.Row) {
-			e.add("gh_copilot_usage_"+field, feature[field],
-				append([]string{"feature", feature["feature"].(string)}, labels...)...)
+		for _, dimension := range e.dimensions {
+			for _, part := range row[copilotArrays[dimension]].([]copilottest.Row) {
+				e.add("gh_copilot_usage_"+field, part[field],
+					append([]string{dimension, part[dimension].(string)}, labels...)...)
+			}
 		}
 	}
 }
@@ -178,17 +241,16 @@ func (e *copilotExpectation) addPullRequests(row copilottest.Row, scope, window,
 		"total_created", "total_reviewed", "total_created_by_copilot", "total_reviewed_by_copilot",
 	} {
 		e.add("gh_copilot_usage_pull_requests_"+field, pulls[field], "repo", shown, "user", "all", "scope", scope,
-			"window", window)
+			"window", window, "day", e.day(row))
 	}
-	labels := []string{"scope", scope}
-	if repo != "" {
-		labels = append(labels, "repo", repo)
+	if repo != "" && row["day"] != e.newest {
+		return // of a single day that is not the newest one
 	}
-	e.add("gh_copilot_pull_requests", pulls["total_merged"],
-		slices.Concat(labels, []string{"what", "merged", "window", window})...)
+	e.add("gh_copilot_pull_requests", pulls["total_merged"], "scope", scope, "repo", repo, "what", "merged", "window",
+		window)
 	if row["day"] == e.newest {
-		e.add("gh_copilot_minutes_to_merge", pulls["median_minutes_to_merge"],
-			append(slices.Clone(labels), "what", "any")...)
+		e.add("gh_copilot_minutes_to_merge", pulls["median_minutes_to_merge"], "scope", scope, "repo", repo, "what",
+			"any")
 	}
 }
 
@@ -210,26 +272,38 @@ func (e *copilotExpectation) addAggregates(data *copilottest.Dataset) {
 }
 
 func (e *copilotExpectation) addUsers(data *copilottest.Dataset) {
-	teams := make(map[any]string)
+	teams := make(map[string]string)
 	for _, row := range data.Teams {
-		if row["day"] == e.newest {
-			teams[row["user_id"]] = row["slug"].(string)
-		}
+		teams[fmt.Sprint(row["day"], row["user_id"])] = row["slug"].(string)
 	}
 	for _, row := range data.Users {
 		if !e.isInWindow(row) {
 			continue
 		}
-		login, credits := row["user_login"].(string), row["ai_credits_used"]
-		e.addCounters(row, "repo", "*", "user", login, "scope", e.scope+"_users", "window", "28d")
-		e.add("gh_copilot_ai_credits_used", credits, "user", login, "scope", e.scope+"_users", "window", "28d")
-		if row["day"] != e.newest || teams[row["user_id"]] == "" {
+		user, credits := row["user_login"].(string), row["ai_credits_used"]
+		if e.user != nil {
+			user = e.user(row["user_id"].(int), user)
+		}
+		e.addCounters(row, "repo", "*", "user", user, "scope", e.scope+"_users", "window", "28d")
+		e.add("gh_copilot_ai_credits_used", credits, "user", user, "scope", e.scope+"_users", "window", "28d")
+		team := teams[fmt.Sprint(row["day"], row["user_id"])]
+		if team == "" || !e.isShownDay(row) {
 			continue
 		}
-		labels := []string{"user", "all", "team", teams[row["user_id"]], "scope", e.scope + "_teams", "window", "1d"}
+		labels := []string{"user", "all", "team", team, "scope", e.scope + "_teams", "window", "1d"}
 		e.addCounters(row, append(slices.Clone(labels), "repo", "*")...)
-		e.add("gh_copilot_ai_credits_used", credits, labels...)
+		if row["day"] == e.newest {
+			e.add("gh_copilot_ai_credits_used", credits, labels...)
+		}
 	}
+}
+
+// isShownDay reports whether the report of a row's day is shown: the newest one or, with the label day, each of those
+// that are read, from four days ago on.
+func (e *copilotExpectation) isShownDay(row copilottest.Row) bool {
+	day := row["day"].(string)
+	return day == e.newest ||
+		(e.byDay && day < e.newest && day >= time.Now().UTC().AddDate(0, 0, -4).Format(time.DateOnly))
 }
 
 // isInWindow reports whether a row is of the 28 days up to the newest one.
@@ -240,12 +314,16 @@ func (e *copilotExpectation) isInWindow(row copilottest.Row) bool {
 }
 
 // expectedCopilot returns the series of all reports of an owner.
-func expectedCopilot(owner, scope, newest string, data *copilottest.Dataset) map[string]float64 {
-	e := &copilotExpectation{owner: owner, scope: scope, newest: newest, series: make(map[string]float64)}
+func expectedCopilot(
+	switches *copilotSwitches, owner, scope, newest string, data *copilottest.Dataset,
+) map[string]float64 {
+	e := &copilotExpectation{
+		copilotSwitches: switches, owner: owner, scope: scope, newest: newest, series: make(map[string]float64),
+	}
 	e.addAggregates(data)
 	e.addUsers(data)
 	for _, row := range data.Repositories {
-		if row["day"] == newest {
+		if e.isShownDay(row) {
 			repo := row["repo_name"].(string)
 			if scope == "enterprise" {
 				repo = row["repo_owner_name"].(string) + "/" + repo
@@ -272,9 +350,15 @@ func expectedCopilot(owner, scope, newest string, data *copilottest.Dataset) map
 // awaitCopilot waits until the page has exactly the expected series of all reports.
 func (g *copilotGitHub) awaitCopilot(t *testing.T, c *collector, limit time.Duration) {
 	t.Helper()
+	g.awaitSeries(t, c, limit, byFeature)
+}
+
+// awaitSeries waits until the page has exactly the expected series of all reports with the settings of labels.
+func (g *copilotGitHub) awaitSeries(t *testing.T, c *collector, limit time.Duration, switches *copilotSwitches) {
+	t.Helper()
 	newest := g.Newest()
-	want := expectedCopilot(org, "org", newest, copilotData(5))
-	maps.Copy(want, expectedCopilot(enterprise, "enterprise", newest, copilotData(8)))
+	want := expectedCopilot(switches, org, "org", newest, copilotData(5))
+	maps.Copy(want, expectedCopilot(switches, enterprise, "enterprise", newest, copilotData(8)))
 	eventually(t, limit, func() error {
 		if diff := cmp.Diff(want, c.copilotSeries(t)); diff != "" {
 			return fmt.Errorf("series of Copilot: %s", diff[:min(len(diff), 2000)])
@@ -340,6 +424,50 @@ func (c *collector) awaitValue(
 		}
 		return err
 	})
+}
+
+// TestCopilotLabels compares the series of every report with the rows, with each setting of labels and users.
+func TestCopilotLabels(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		settings, actors string
+		switches         copilotSwitches
+	}{
+		"no dimension": {"breakdown: {feature: false}", "login", copilotSwitches{}},
+		"all dimensions": {"breakdown: {feature: true, ide: true, language: true, model: true}", "login", copilotSwitches{
+			dimensions: []string{"feature", "ide", "language", "model"},
+		}},
+		"days": {"breakdown: {ide: true}, day_label: true", "login", copilotSwitches{
+			dimensions: []string{"ide"}, byDay: true,
+		}},
+		"no scope, ids": {"scope_label: false", "id", copilotSwitches{
+			withoutScope: true, user: func(id int, _ string) string { return strconv.Itoa(id) },
+		}},
+		"no scope, days, no pull requests, all users": {
+			"scope_label: false, day_label: true, pull_request_activity: false", "none",
+			copilotSwitches{
+				withoutScope: true, byDay: true, withoutPulls: true,
+				user: func(int, string) string { return "_all" },
+			},
+		},
+		"hashed": {"breakdown: {model: true}", "hashed", copilotSwitches{
+			dimensions: []string{"model"}, user: func(_ int, login string) string {
+				sum := sha256.Sum256([]byte(login))
+				return hex.EncodeToString(sum[:8])
+			},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := startCopilotGitHub(t)
+			settings := strings.Replace(copilotSettings, "breakdown: {feature: true}", test.settings, 1)
+			if test.switches.withoutPulls {
+				settings = strings.Replace(settings, "repos: true", "repos: false", 1)
+			}
+			gx := startCollector(t, g.config(embedded+"\nactors: {label: "+test.actors+"}", settings))
+			g.awaitSeries(t, gx, time.Minute, &test.switches)
+		})
+	}
 }
 
 // TestCopilotDownloadFails: a file that is answered with an error degrades the replica, not its readiness, its former

@@ -66,7 +66,9 @@ func (r *Repositories) Samples() iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
 		for i := range r.rows {
 			row := &r.rows[i]
-			day := NewAggregates(Settings{Span: report.Span{First: row.Day, Last: row.Day}})
+			day := NewAggregates(Settings{
+				Span: report.Span{First: row.Day, Last: row.Day}, ByDay: r.settings.ByDay,
+			})
 			day.Add(&report.Aggregate{Day: row.Day, PullRequests: row.PullRequests})
 			for sample := range joined(day.pullRequests, day.pullRequestKinds, day.minutesToMerge) {
 				sample.Labels.Owner = report.CleanLabel(row.OwnerName)
