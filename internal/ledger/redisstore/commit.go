@@ -11,8 +11,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// maxCommitAttempts limits the attempts of one commit. An attempt fails when another writer was faster, when the grant of
-// series is too small, or when Redis has lost or damaged keys.
+// maxCommitAttempts limits the attempts of one commit. An attempt fails when another writer was faster, when the grant
+// of series is too small, or when Redis has lost or damaged keys.
 const maxCommitAttempts = 32
 
 // errContended is the error of a commit whose attempts have all failed, as a rule because other writers were faster.
