@@ -101,8 +101,8 @@ func copilotFaults() []copilotFault {
 	return faults
 }
 
-// TestCopilotFaults reads an organization with each fault: the state and the failure are in the log, in the counters and
-// in the health, and the activity of the organization is read.
+// TestCopilotFaults reads an organization with each fault: the state and the failure are in the log, in the counters
+// and in the health, and the activity of the organization is read.
 func TestCopilotFaults(t *testing.T) {
 	t.Parallel()
 	faults := copilotFaults()

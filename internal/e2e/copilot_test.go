@@ -434,9 +434,10 @@ func TestCopilotLabels(t *testing.T) {
 		switches         copilotSwitches
 	}{
 		"no dimension": {"breakdown: {feature: false}", "login", copilotSwitches{}},
-		"all dimensions": {"breakdown: {feature: true, ide: true, language: true, model: true}", "login", copilotSwitches{
-			dimensions: []string{"feature", "ide", "language", "model"},
-		}},
+		"all dimensions": {
+			"breakdown: {feature: true, ide: true, language: true, model: true}", "login",
+			copilotSwitches{dimensions: []string{"feature", "ide", "language", "model"}},
+		},
 		"days": {"breakdown: {ide: true}, day_label: true", "login", copilotSwitches{
 			dimensions: []string{"ide"}, byDay: true,
 		}},
@@ -526,7 +527,52 @@ func TestCopilotFailover(t *testing.T) {
 	g.awaitCopilot(t, other.collector, time.Minute)
 }
 
-// TestCopilotOff: without the setting there is no series and no request, and on Enterprise Server neither.
+// TestCopilotEnterpriseOnce: the reports of the enterprise are requested once, however many organizations there are.
+func TestCopilotEnterpriseOnce(t *testing.T) {
+	t.Parallel()
+	settings := githubtest.Settings{Limits: highLimits}
+	var orgs strings.Builder
+	for _, name := range []string{"first", "second", "third"} {
+		data := smallOrg(time.Now())
+		data.Org.Login = name
+		settings.Datasets = append(settings.Datasets, data)
+		fmt.Fprintf(&orgs, "  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n", name, githubtest.DefaultToken)
+	}
+	g := addCopilot(t, githubtest.Start(t, settings))
+	config := g.config(embedded, `enabled: true, org_28d: false, enterprise_28d: true, seats: false,
+  download_hosts: [127.0.0.1], enterprise: {slug: `+enterprise+`, auth: {token: `+githubtest.DefaultToken+`}}`)
+	_, rest, _ := strings.Cut(config, "github:\n")
+	gx := startCollector(t, "orgs:\n"+orgs.String()+"github:\n"+rest)
+	gx.awaitValue(t, 8, fmt.Sprintf(
+		`gh_copilot_active_users{kind="any",org=%q,scope="enterprise",window="28d"}`, enterprise))
+	for _, name := range []string{"first", "second", "third"} {
+		gx.awaitComplete(t, name)
+	}
+	require.Equal(t, 1, g.Count("enterprise-28-day"))
+	require.Equal(t, 2, g.Count(""), "the links and the file")
+	gx.awaitValue(t, 1, `gh_exporter_copilot_scrape_runs_total{result="success",scope="enterprise"}`)
+}
+
+// TestCopilotEnterpriseServer: GitHub Enterprise Server gets no request, and the log says so once.
+func TestCopilotEnterpriseServer(t *testing.T) {
+	t.Parallel()
+	g := startCopilotGitHub(t)
+	g.url += "/api/v3"
+	gx := startCollector(t, g.config(embedded, copilotSettings))
+	const message = "GitHub Enterprise Server has none"
+	eventually(t, 20*time.Second, func() error {
+		if !strings.Contains(gx.Output(), message) {
+			return errors.New("not in the log")
+		}
+		return nil
+	})
+	waitUntil(t, time.Now().Add(3*time.Second))
+	require.Equal(t, 1, strings.Count(gx.Output(), message))
+	require.Zero(t, g.Count(""))
+	require.Empty(t, gx.copilotSeries(t))
+}
+
+// TestCopilotOff: without the setting there is no series and no request.
 func TestCopilotOff(t *testing.T) {
 	t.Parallel()
 	g := startCopilotGitHub(t)
