@@ -42,7 +42,7 @@ github: {endpoint: %[5]q, timeout: 3s, retry: {max_attempts: 2, initial_interval
 retention: 1440h
 emit_interval: 1s
 rabbitmq: {endpoint: %[6]q, auth: {plain: {username: guest, password: guest}}%[7]s}
-backfill: {requeue_delays: [1s, 3s, 10s], sweep_interval: 5s, max_enqueues_per_org_per_minute: 10000%[8]s}
+backfill: {requeue_delays: [1s, 3s, 10s], sweep_interval: %[10]s, max_enqueues_per_org_per_minute: 10000%[8]s}
 `
 
 // system is several collectors with one Redis and one RabbitMQ, and the GitHub that they read.
@@ -64,6 +64,7 @@ type systemSettings struct {
 	interval                 time.Duration
 	lookback                 time.Duration
 	rabbit, backfill, github string   // more settings
+	sweep                    string   // the sweep interval, which is also the timeout of a claim; 5s when empty
 	redis                    []string // more lines of its configuration
 	oneToken                 bool     // for all replicas
 	log                      string   // its level, info when empty
@@ -108,7 +109,8 @@ func (s *system) run(t *testing.T) {
 			"redis: "+block,
 			block,
 			fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
-				s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github),
+				s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github,
+				cmp.Or(s.plan.sweep, "5s")),
 		)
 		r.redis = redis
 		s.replicas = append(s.replicas, r)
@@ -272,6 +274,7 @@ func TestBackfillFaults(t *testing.T) {
 	s := startSystem(t, systemSettings{
 		data: data, timeline: timeline, replicas: 3, interval: 3 * time.Second, lookback: 480 * time.Hour, log: "debug",
 		backfill: ", max_attempts: 100, coalesce_window: " + coalesceAround(time.Now().Add(5*time.Minute)).String(),
+		sweep:    "30s", // jobs that wait for a busy worker are not published again within it
 	})
 	timeline = s.server.Timeline()
 	awaitDrained(t, s.replicas)

@@ -31,7 +31,7 @@ func startDeployment(t *testing.T, server *githubtest.Server, rabbit *rabbittest
 	t.Helper()
 	redis := fmt.Sprintf("{endpoints: [%q]}", redistest.Start(t).Address)
 	r := startReplica(t, "redis: "+redis, redis, fmt.Sprintf(backfillConfig,
-		name, githubtest.DefaultToken, 3*time.Second, 240*time.Hour, server.URL, rabbit.URL(), "", "", ""))
+		name, githubtest.DefaultToken, 3*time.Second, 240*time.Hour, server.URL, rabbit.URL(), "", "", "", "5s"))
 	return &deployment{replica: r, org: name}
 }
 

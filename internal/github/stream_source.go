@@ -9,8 +9,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// streamSource reads one stream with both APIs. Its file, stream_NAME.go, has its variables and rows, the requests and the
-// checks of the rows. The rows of commits, which several readers use, are in query_commits.go and rest_commits.go.
+// streamSource reads one stream with both APIs. Its file, stream_NAME.go, has its variables and rows, the requests and
+// the checks of the rows. The rows of commits, which several readers use, are in query_commits.go and rest_commits.go.
 type streamSource struct {
 	stream activity.Stream
 	// readREST reads the stream with REST. Its error is that of the stream.

@@ -88,8 +88,8 @@ type State struct {
 	Commits         CommitProgress
 }
 
-// Retry is the time of the next attempt. Wait is the backoff that led to it and that the next failure doubles; zero when
-// At is not the end of a backoff.
+// Retry is the time of the next attempt. Wait is the backoff that led to it and that the next failure doubles; zero
+// when At is not the end of a backoff.
 type Retry struct {
 	At   time.Time
 	Wait time.Duration

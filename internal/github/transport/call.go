@@ -54,8 +54,8 @@ type CallOptions struct {
 	IsSplit bool
 	// ExpectsNotFound says that "not found" is an ordinary result.
 	ExpectsNotFound bool
-	// NoRefusalRetry says that a refusal (403, 404, 410, or a body that refuses everything) is final, because the caller
-	// sends the request again later. Otherwise a refused request is sent a second time.
+	// NoRefusalRetry says that a refusal (403, 404, 410, or a body that refuses everything) is final, because the
+	// caller sends the request again later. Otherwise a refused request is sent a second time.
 	NoRefusalRetry bool
 }
 

@@ -246,8 +246,8 @@ func (v *View) addEvent(e *activity.Event) {
 	s.add(e)
 }
 
-// applyToSeries calls move for each series of the keys' repositories, once for each kind, with the ids of that kind. move
-// removes or restores those events.
+// applyToSeries calls move for each series of the keys' repositories, once for each kind, with the ids of that kind.
+// move removes or restores those events.
 func (v *View) applyToSeries(keys []activity.Key, move func(s *series, kind activity.Kind, ids map[uint64]bool)) {
 	type place struct {
 		repo int64

@@ -211,8 +211,8 @@ func (c *orgCache) countLoss(wrote string) bool {
 	return true
 }
 
-// cacheCommit adds the results of a commit to the cache, unless that has the facts of another epoch by now. wrote is the
-// id of the commit's entry in the log.
+// cacheCommit adds the results of a commit to the cache, unless that has the facts of another epoch by now. wrote is
+// the id of the commit's entry in the log.
 func (s *Store) cacheCommit(org, epoch, wrote string, newRepos map[int64]time.Time) {
 	c := s.cacheOf(org)
 	c.mu.Lock()
