@@ -26,10 +26,15 @@ const (
 	TallyJobs        = "backfill_jobs"         // result
 	TallyLinesWait   = "loc_fallback_waits"    //
 	TallyDeprecated  = "github_deprecations"   // endpoint
-	sourceLeader     = "leader_scrape"
-	sourceWorker     = "worker_backfill"
-	resultFailure    = "failure"
-	resultFenced     = "fenced"
+
+	TallyCopilotRuns      = "copilot_runs"      // scope, result
+	TallyCopilotDownloads = "copilot_downloads" // scope, result
+	TallyCopilotDrops     = "copilot_drops"     // scope, reason
+
+	sourceLeader  = "leader_scrape"
+	sourceWorker  = "worker_backfill"
+	resultFailure = "failure"
+	resultFenced  = "fenced"
 
 	// SourceLeader and WriteSuccess are the labels of TallyStoreWrites for a successful write of a leader.
 	SourceLeader = sourceLeader

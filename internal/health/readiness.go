@@ -22,6 +22,10 @@ const (
 	WeeklyLines = "loc"
 	// Backfill is unhealthy while the queue of jobs loses or refuses jobs.
 	Backfill = "backfill"
+	// CopilotAPI begins the names of the dependencies for Copilot reports, one for each report that is read, such as
+	// github_api_copilot_org_28d. CopilotDownload is unhealthy while the files of a report cannot be used.
+	CopilotAPI      = "github_api_copilot_"
+	CopilotDownload = "github_copilot_report_download"
 	// Leadership is unhealthy while no replica leads an organization.
 	Leadership = "leadership"
 )

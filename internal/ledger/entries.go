@@ -22,6 +22,8 @@ import (
 //	pulls_scan             repository      the progress of an interrupted scan of pull requests         collect
 //	validator              repository and  the validators of conditional requests                       collect
 //	                       stream in Sub
+//	copilot                owner and       a document of Copilot reports, empty when it was removed            copilot
+//	                       document in Sub
 //	leader                 organization    the lease that leads, as JSON                                the receiver
 //
 // A store keeps entries of other names, which a newer version may have written.
@@ -45,6 +47,8 @@ const (
 	EntryPullsScan = "pulls_scan"
 	// EntryValidator has the validators with which a repository's stream is requested conditionally.
 	EntryValidator = "validator"
+	// EntryCopilot has a document of the Copilot reports of the organization, or of an enterprise.
+	EntryCopilot = "copilot"
 	// EntryLeader has the lease that leads the organization.
 	EntryLeader = "leader"
 )
@@ -65,6 +69,21 @@ func LoginKey(account int64) EntryKey {
 
 // WeeklyLinesKey returns the key of the entry with a repository's weekly lines.
 func WeeklyLinesKey(repo int64) EntryKey { return EntryKey{Name: EntryWeeklyLines, Repo: repo} }
+
+// CopilotOwner is whose Copilot reports are stored: the organization of the ledger, or an enterprise whose reports are
+// stored in its ledger.
+type CopilotOwner struct {
+	// Enterprise is the slug of an enterprise, in lower case; empty for the organization.
+	Enterprise string
+}
+
+// CopilotKey returns the key of the entry with a document of an owner's Copilot reports.
+func CopilotKey(owner CopilotOwner, document string) EntryKey {
+	if owner.Enterprise == "" {
+		return EntryKey{Name: EntryCopilot, Sub: "org/" + document}
+	}
+	return EntryKey{Name: EntryCopilot, Sub: "enterprise/" + owner.Enterprise + "/" + document}
+}
 
 // Labels returns the two texts with which a key is stored beside its name: the repository's id in decimal, empty
 // without a repository, and Sub.

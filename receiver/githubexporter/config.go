@@ -37,6 +37,8 @@ type Config struct {
 	GitHub GitHubConfig `mapstructure:"github"`
 	// LOC configures the source of the weekly lines.
 	LOC LOCConfig `mapstructure:"loc"`
+	// Copilot configures the Copilot usage reports.
+	Copilot CopilotConfig `mapstructure:"copilot"`
 	// Actors configures the user label.
 	Actors ActorsConfig `mapstructure:"actors"`
 	// Storage is the id of a storage extension that stores the state across restarts. Empty: the state is in memory,
@@ -84,6 +86,7 @@ func createDefaultConfig() component.Config {
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 		GitHub:               defaultGitHub(),
 		LOC:                  defaultLOC(),
+		Copilot:              defaultCopilot(),
 		Leadership:           leadershipReceiver,
 		Redis:                defaultRedis(),
 		RabbitMQ:             defaultRabbitMQ(),
@@ -131,6 +134,7 @@ func (c *Config) Validate() error {
 		validStorage(c.Storage),
 		c.validateReplicas(),
 		c.validateQueues(),
+		c.validateCopilot(),
 		configcheck.OneOf("leadership", c.Leadership, leadershipReceiver, leadershipOrg),
 		configcheck.OneOf("emit_from", c.EmitFrom, emitFromAll, emitFromLeader),
 		configcheck.OneOf("snapshot", c.Snapshot, snapshotIncremental, snapshotFull),

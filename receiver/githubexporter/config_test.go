@@ -63,6 +63,13 @@ func TestConfigDefaults(t *testing.T) {
 			ZeroDetectionWindows: 2, Cooldown: 168 * time.Hour,
 		},
 	}, config.LOC)
+	require.Equal(t, CopilotConfig{
+		ScrapeInterval: 6 * time.Hour, RequestTimeout: 30 * time.Second, DownloadTimeout: 90 * time.Second,
+		Org28d: true, Seats: true, PullRequestActivity: true, ScopeLabel: true, DownloadHosts: []string{
+			"copilot-reports.github.com", "copilot-reports.*.ghe.com", "copilot-reports-*.b01.azurefd.net",
+			"usagereports*.blob.core.windows.net",
+		},
+	}, config.Copilot)
 	require.Equal(t, "include", config.Actors.Bots)
 	require.Equal(t, "login", config.Actors.Label)
 	require.Empty(t, config.Storage)
@@ -111,6 +118,11 @@ func TestConfigFull(t *testing.T) {
 	require.Equal(t, "http://proxy.example:3128", got.GitHub.ProxyURL)
 	require.Equal(t, "stats_contributors", got.LOC.Source)
 	require.Equal(t, 250, got.LOC.Fallback.MaxCommitsPerRepoPerWeek)
+	require.True(t, got.Copilot.Enabled)
+	require.Equal(t, []string{"reports.example"}, got.Copilot.DownloadHosts)
+	require.Equal(t, "acme", got.Copilot.Enterprise.Slug)
+	require.Equal(t, "enterprise-token", string(*got.Copilot.Enterprise.Auth.Token))
+	require.True(t, got.Copilot.Breakdown.Feature)
 	require.Equal(t, "hashed", got.Actors.Label)
 	require.Equal(t, "file_storage/state", got.Storage)
 }
@@ -529,6 +541,60 @@ func TestConfigWrong(t *testing.T) {
 			with("loc: {refresh_interval: 24}"),
 			[]string{"loc", "refresh_interval", "24ns", "1s to 720h0m0s"},
 		},
+		"Copilot unknown key": {with("copilot: {org28d: true}"), []string{"copilot::org28d", "unknown key", "org_28d"}},
+		"Copilot interval": {
+			with("copilot: {scrape_interval: 25h}"),
+			[]string{"copilot", "scrape_interval", "25h", "1s to 24h"},
+		},
+		"Copilot request time-out": {
+			with("copilot: {request_timeout: 0s}"), []string{"copilot", "request_timeout", "0s", "1s to 1h"},
+		},
+		"Copilot download time-out": {
+			with("copilot: {download_timeout: 90}"), []string{"copilot", "download_timeout", "90ns", "1s to 24h"},
+		},
+		"Copilot cap": {
+			with("copilot: {max_users_per_report: -1}"),
+			[]string{"copilot", "max_users_per_report", "-1", "0 to 1000000000"},
+		},
+		"Copilot without a report": {
+			with("copilot: {enabled: true, org_28d: false}"),
+			[]string{"copilot", "enabled", "without a report", "org_users_28d"},
+		},
+		"Copilot repositories without pull requests": {
+			with("copilot: {enabled: true, repos: true, pull_request_activity: false}"),
+			[]string{"copilot", "repos", "pull_request_activity: true"},
+		},
+		"Copilot without hosts": {
+			with("copilot: {download_hosts: []}"), []string{"copilot", "download_hosts", "empty", "at least one"},
+		},
+		"Copilot host that is a URL": {
+			with("copilot: {download_hosts: ['https://a.example']}"),
+			[]string{"copilot", "download_hosts::0", `"https://a.example"`, "without a scheme"},
+		},
+		"Copilot enterprise without a slug": {
+			with("copilot: {enterprise_users_28d: true}"),
+			[]string{"copilot", "enterprise::slug", "empty", "slug of the enterprise"},
+		},
+		"Copilot enterprise without a credential": {
+			with("copilot: {enterprise_28d: true, enterprise: {slug: acme}}"),
+			[]string{"copilot::enterprise", "auth", "0 credentials", "exactly one"},
+		},
+		"Copilot credential without an enterprise": {
+			with("copilot: {enterprise: {auth: {token: abc}}}"), []string{"copilot::enterprise", "slug", "empty"},
+		},
+		"Copilot enterprise that is a URL": {
+			with("copilot: {enterprise: {slug: 'https://github.com/enterprises/acme', auth: {token: abc}}}"),
+			[]string{"copilot::enterprise", "slug", "enterprises/SLUG"},
+		},
+		"Copilot installation of nowhere": {
+			with("copilot: {enterprise: {slug: acme, auth: {app: {app_id: 1, private_key_file: k}}}}"),
+			[]string{"copilot::enterprise", "auth::app::installation_id", "0", "cannot be looked up"},
+		},
+		"Copilot series of two owners": {
+			with("copilot: {enabled: true, scope_label: false, enterprise_28d: true, " +
+				"enterprise: {slug: Open-Telemetry, auth: {token: abc}}}"),
+			[]string{"copilot::scope_label", "false", "Open-Telemetry", "open-telemetry"},
+		},
 		"LOC unknown key": {with("loc: {interval: 24h}"), []string{
 			"loc::interval", "unknown key",
 			"refresh_interval",
@@ -724,6 +790,25 @@ func TestConfigPlainHTTP(t *testing.T) {
 	} {
 		_, err := load(t, strings.TrimSpace(valid)+"\ngithub: "+github)
 		require.NoError(t, err, github)
+	}
+}
+
+func TestEnterpriseServer(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]bool{
+		"https://api.github.com": false, "https://api.octocorp.ghe.com": false, "http://127.0.0.1:8080": false,
+		"https://ghe.example/api/v3": true, "https://ghe.example/api/v3/": true,
+	} {
+		require.Equal(t, want, isEnterpriseServer(endpoint), endpoint)
+	}
+}
+
+// TestCopilotEnterpriseIsOptional shows that the documented default of the block is valid as it is written.
+func TestCopilotEnterpriseIsOptional(t *testing.T) {
+	t.Parallel()
+	for _, block := range []string{"{slug: '', auth: {}}", "{}", "{slug: acme, auth: {token: abc}}"} {
+		_, err := load(t, strings.TrimSpace(valid)+"\ncopilot: {enabled: true, enterprise: "+block+"}")
+		require.NoError(t, err, block)
 	}
 }
 

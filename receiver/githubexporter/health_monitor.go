@@ -51,5 +51,10 @@ func initialStates(c *Config) map[string]error {
 	if c.Backfill.Enabled && c.RabbitMQ.Enabled() {
 		states[health.AMQP], states[health.Consumer] = errNotProbed, errNotProbed
 	}
+	if c.readsCopilot() {
+		for _, name := range copilotDependencies(&c.Copilot) {
+			states[name] = nil
+		}
+	}
 	return states
 }

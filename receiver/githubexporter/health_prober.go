@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ type healthProber struct {
 	access   *githubAccess
 	emission emission
 	github   *githubProber
+	copilot  *copilotHealth
 	orgs     []*organization
 }
 
@@ -81,6 +83,10 @@ func (w *healthProber) evaluate(now time.Time) {
 	}
 	if w.config.Redis.Enabled() {
 		states[health.Leadership] = w.leadershipError(now, w.monitor.IsHealthy(health.Redis))
+	}
+	if w.copilot != nil {
+		w.copilot.evaluate(w.orgs, w.monitor)
+		maps.Copy(states, w.copilot.states())
 	}
 	w.monitor.SetDependencies(states)
 	w.access.refresh()

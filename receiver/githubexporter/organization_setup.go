@@ -41,7 +41,7 @@ type sharedParts struct {
 func (r *replica) newOrganization(
 	ctx context.Context, config *OrgConfig, host component.Host, wake func(),
 ) (*organization, error) {
-	httpClient, err := r.newHTTPClient(ctx, config, host)
+	httpClient, err := r.newHTTPClient(ctx, &config.Auth, host)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,8 @@ func (r *replica) newOrganization(
 		return nil, err
 	}
 	r.addRoles(org, shared)
-	return org, nil
+	org.term.copilot, err = r.newCopilotReaders(ctx, org, shared, host)
+	return org, err
 }
 
 // addRoles makes the roles of an organization that has its client, its collector and its view.
@@ -153,9 +154,9 @@ func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect
 
 // newHTTPClient returns the collector's HTTP client: with TLS, proxy, headers, tracing, and the authenticator where one
 // is configured.
-func (r *replica) newHTTPClient(ctx context.Context, config *OrgConfig, host component.Host) (*http.Client, error) {
+func (r *replica) newHTTPClient(ctx context.Context, auth *AuthConfig, host component.Host) (*http.Client, error) {
 	settings := r.config.GitHub.ClientConfig
-	if id := config.Auth.Authenticator; id != nil {
+	if id := auth.Authenticator; id != nil {
 		settings.Auth = configoptional.Some(configauth.Config{AuthenticatorID: *id})
 	}
 	return settings.ToClient(ctx, host.GetExtensions(), r.settings.TelemetrySettings)
@@ -165,12 +166,12 @@ func (r *replica) newHTTPClient(ctx context.Context, config *OrgConfig, host com
 // is a heartbeat for the watchdog of the pass loop unless it is a probe.
 func (r *replica) newTransport(org *organization, shared *sharedParts) (*transport.Client, error) {
 	config := shared.config
-	credential, limits, err := r.credentials.resolve(&config.Auth, config.Name, r.config.GitHub.Endpoint)
+	settings, err := r.transportSettings(&config.Auth, config.Name, org.httpClient, shared)
 	if err != nil {
 		return nil, err
 	}
 	count := org.credential.observeFunc(shared.tallies, shared.logger)
-	observe := func(a transport.Attempt) {
+	settings.OnAttempt = func(a transport.Attempt) {
 		count(a)
 		if !a.IsProbe {
 			shared.watchdog.heartbeat(time.Now())
@@ -179,10 +180,21 @@ func (r *replica) newTransport(org *organization, shared *sharedParts) (*transpo
 			}
 		}
 	}
+	settings.Concurrency = config.Concurrency
+	settings.OnResult = func(result transport.RequestResult) { r.cooldown.recordResult(config.Name, &result) }
+	return transport.New(settings)
+}
+
+// transportSettings returns the settings of a client with the credential of an organization or enterprise, without its
+// observers.
+func (r *replica) transportSettings(
+	auth *AuthConfig, owner string, httpClient *http.Client, shared *sharedParts,
+) (transport.Settings, error) {
+	credential, limits, err := r.credentials.resolve(auth, owner, r.config.GitHub.Endpoint)
 	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
 	c := &r.config.GitHub
-	return transport.New(transport.Settings{
-		HTTP: org.httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint,
+	return transport.Settings{
+		HTTP: httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint,
 		Credential: credential, Budget: limits, Timeout: c.Timeout,
 		Retry: transport.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
@@ -192,9 +204,7 @@ func (r *replica) newTransport(org *organization, shared *sharedParts) (*transpo
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		Concurrency: config.Concurrency, OnAttempt: observe,
-		OnResult:       func(result transport.RequestResult) { r.cooldown.recordResult(config.Name, &result) },
 		OnInvalidValue: invalid.record, CheckPaused: r.cooldown.Err, Now: time.Now,
 		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
-	})
+	}, err
 }

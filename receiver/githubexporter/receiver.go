@@ -74,6 +74,14 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	r.access = newGitHubAccess(r.monitor)
 	r.credentials = newCredentials(r.store.budget)
 	r.users = newUserLabels(&r.config.Actors)
+	r.copilot = newCopilotHealth(r.config)
+	if r.config.Copilot.Enabled && !r.config.readsCopilot() {
+		r.settings.Logger.Info("Copilot reports are not read: GitHub Enterprise Server has none.")
+	}
+	if r.files, err = newCopilotFiles(ctx, r.config, r.settings.BuildInfo.Version); err != nil {
+		r.jobs.close()
+		return errors.Join(err, r.store.close(ctx))
+	}
 	status := &replicaStatus{replica: &r.replica, orgs: make(map[string]*organization)}
 	r.emitter = r.newEmitter(status)
 	for i := range r.config.Orgs {
@@ -86,7 +94,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 		if r.jobs != nil {
 			r.jobs.worker.AddReader(org.name, org.reader)
 		}
-		r.emitter.Add(emit.Source{Org: org.name, View: org.view, Status: org})
+		r.emitter.Add(emit.Source{Org: org.name, View: org.view, Status: org, Copilot: org.copilotOwners()})
 	}
 	// The context of Start ends with it; the work ends with Shutdown.
 	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -110,7 +118,7 @@ func (r *githubReceiver) newEmitter(status *replicaStatus) *emit.Emitter {
 		Metrics: r.config.MetricsBuilderConfig, Receiver: r.settings, Next: r.next, Obs: r.obs, Replica: status,
 		Interval: r.config.EmitInterval, ZeroFor: r.config.Counters.zeroFor(r.config.EmitInterval),
 		Elected: r.config.LeaderElection != nil, FromLeader: r.config.EmitFrom == emitFromLeader,
-		Backfill:   r.config.Backfill.Enabled,
+		Backfill: r.config.Backfill.Enabled, Copilot: r.copilotMetrics(),
 		OnEmission: func(now time.Time) { unmatched.check(r.orgs, now) },
 	})
 }
@@ -128,7 +136,7 @@ func (r *githubReceiver) run(ctx context.Context) {
 	}
 	watch := &healthProber{
 		config: r.config, store: r.store, monitor: r.monitor, access: r.access, emission: r.emitter, github: prober,
-		orgs: r.orgs,
+		copilot: r.copilot, orgs: r.orgs,
 	}
 	r.tasks.Go(func() { watch.run(ctx, probeInterval) })
 	if r.config.Redis.Enabled() {
@@ -162,6 +170,12 @@ func (r *githubReceiver) Shutdown(ctx context.Context) error {
 	r.jobs.close()
 	for _, org := range r.orgs {
 		org.httpClient.CloseIdleConnections()
+		for _, reader := range org.term.copilot {
+			reader.httpClient.CloseIdleConnections()
+		}
+	}
+	if r.files != nil {
+		r.files.Close()
 	}
 	r.telemetry.Shutdown()
 	return r.store.close(ctx)

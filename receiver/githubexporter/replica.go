@@ -6,6 +6,7 @@ package githubexporter
 import (
 	"go.opentelemetry.io/collector/receiver"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/copilot/download"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -24,6 +25,10 @@ type replica struct {
 	readErrors *readErrors
 	jobs       *jobQueue // nil without backfill
 	users      *userLabels
+	// copilot has the health of the Copilot reports, files reads those behind links; files is nil where no reports are
+	// read.
+	copilot *copilotHealth
+	files   *download.Client
 	// credentials are used while the organizations are put together.
 	credentials *credentials
 }

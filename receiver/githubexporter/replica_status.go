@@ -25,6 +25,9 @@ func (s *replicaStatus) Report() health.Report { return s.monitor.Report() }
 
 // IsHealthyFor implements emit.Replica.
 func (s *replicaStatus) IsHealthyFor(org, dependency string, all bool) bool {
+	if isCopilotDependency(dependency) {
+		return s.copilot.errorOf(org, dependency) == nil
+	}
 	switch dependency {
 	case health.GitHub, health.GitHubCore:
 		return s.readErrors.errorOf(org) == nil

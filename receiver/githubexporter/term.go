@@ -19,7 +19,7 @@ import (
 const flushTimeout = 500 * time.Millisecond
 
 // term runs the roles of a leader over one organization, one term after the other. dispatcher is nil without backfill;
-// rounds is nil when weekly lines come from the commits.
+// rounds is nil when weekly lines come from the commits; copilot has a reader for each owner of Copilot reports.
 type term struct {
 	handover   *leaderHandover
 	fences     *fencePublisher
@@ -28,6 +28,7 @@ type term struct {
 	loop       *passLoop
 	dispatcher *gapDispatcher
 	rounds     *lineRounds
+	copilot    []*copilotReader
 }
 
 // run runs a term over the organization. It starts once the lease of a former leader was acquired, too. After the store
@@ -49,8 +50,8 @@ func (t *term) run(ctx context.Context, fence uint64, former *formerLeases) erro
 }
 
 // lead publishes the fence, so that the store refuses writes of earlier terms, and then runs passes, the dispatcher of
-// gaps, rounds over weekly lines, and the repetition of the record, until ctx ends or the store refuses a write. It
-// waits for all of them.
+// gaps, rounds over weekly lines, readers of Copilot reports, and the repetition of the record, until ctx ends or the
+// store refuses a write. It waits for all of them.
 func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) error {
 	ctx, endTerm := context.WithCancelCause(ctx)
 	defer endTerm(nil)
@@ -70,6 +71,9 @@ func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) err
 	if t.rounds != nil {
 		t.rounds.discardPasses()
 		work.Go(func() { t.rounds.run(ctx, fence) })
+	}
+	for _, reader := range t.copilot {
+		work.Go(func() { reader.run(ctx, fence) })
 	}
 	if t.fences.lease.elected {
 		work.Go(func() { t.fences.repeat(ctx, fence) })

@@ -29,9 +29,9 @@ func (c *Client) attempt(ctx context.Context, x *exchange) error {
 		return err
 	}
 	defer c.slots.Release(1)
-	if c.settings.Timeout > 0 {
+	if timeout := c.timeout(x.Call); timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.settings.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
 	request, err := c.buildRequest(ctx, x)

@@ -4,8 +4,10 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
@@ -26,6 +28,8 @@ type Call struct {
 	Body []byte
 	// ETag makes the request conditional; empty for an unconditional one.
 	ETag string
+	// Timeout is for one attempt; 0 for Settings.Timeout.
+	Timeout time.Duration
 	// NotFoundHint is appended to the message of a 404: its likely cause, which GitHub's message does not have.
 	NotFoundHint string
 	// Decode decodes a response with a status below 300, once for each attempt that has one. Its info counts with an
@@ -35,6 +39,9 @@ type Call struct {
 
 	CallOptions
 }
+
+// timeout returns the time-out of an attempt; 0 for none.
+func (c *Client) timeout(call *Call) time.Duration { return cmp.Or(call.Timeout, c.settings.Timeout) }
 
 // CallOptions say what the caller does when a call fails, which decides whether it is retried and reported.
 type CallOptions struct {

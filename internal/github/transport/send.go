@@ -71,7 +71,7 @@ func (c *Client) sendWithRetries(ctx context.Context, x *exchange, began time.Ti
 			err = c.attempt(ctx, x)
 		}
 		err = x.markPermanent(err)
-		bound := maxRequestTimeouts * c.settings.Timeout
+		bound := maxRequestTimeouts * c.timeout(x.Call)
 		if err != nil && bound > 0 && (inAttempts >= bound ||
 			time.Since(began)-x.waited >= bound+c.settings.Retry.MaxInterval) {
 			err = asPermanent(err)

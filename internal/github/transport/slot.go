@@ -55,7 +55,7 @@ func (c *Client) tryReserve(ctx context.Context, x *exchange) (retryAfter time.D
 	isSynced := c.isClockSynced.Load()          // before the time is read: a response may arrive in between
 	id := strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // a name, no secret
 	policy := &c.settings.RateLimit
-	r := policy.NewReservation(id, x.limitedResource(), c.GitHubNow(), c.settings.Timeout)
+	r := policy.NewReservation(id, x.limitedResource(), c.GitHubNow(), c.timeout(x.Call))
 	r.UnsyncedClock = !isSynced
 	state, err := c.settings.Budget.Reserve(ctx, r)
 	if err != nil {

@@ -55,6 +55,13 @@ func (v *View) Entries(name string) []ledger.Entry {
 	return list
 }
 
+// CopilotVersion returns a number that changes with the Copilot entries.
+func (v *View) CopilotVersion() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.copilotChanges
+}
+
 // RepoName returns the present name of a repository, and false for one that is unknown or gone.
 func (v *View) RepoName(repo int64) (string, bool) {
 	v.mu.Lock()

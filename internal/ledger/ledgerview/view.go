@@ -47,6 +47,8 @@ type View struct {
 	saved map[int64]savedTotals
 	// stale are series that were shown and have vanished since the last visit.
 	stale []staleSeries
+	// copilotChanges counts the changes of the Copilot entries, those by a new snapshot included.
+	copilotChanges uint64
 }
 
 // ledgerState is what the changes say apart from events.
@@ -190,6 +192,7 @@ func (v *View) restart(began time.Time) {
 	}
 	v.reset()
 	v.stale = stale
+	v.copilotChanges++
 }
 
 // applyEntriesAndTallies adds tallies, and replaces entries by newer observations.
@@ -216,6 +219,8 @@ func (v *View) applyEntry(entry *ledger.Entry) {
 		v.linesUnreadUntil = entry.Observed
 	case ledger.EntryLogin:
 		v.applyLogin(entry)
+	case ledger.EntryCopilot:
+		v.copilotChanges++
 	}
 }
 

@@ -22,13 +22,15 @@ import (
 // is called. Run belongs to one goroutine; Wake, Changed and the methods that report its state are safe for concurrent
 // use.
 type Emitter struct {
-	settings        Settings
-	identity        identity
-	templates       *metricTemplates
-	selfMetrics     *selfMetrics
-	orgs            []*organization
-	wakeRequested   wakeup.Signal
-	pipelineChanged wakeup.Signal // has a token when the pipeline began to reject or to accept metrics
+	settings  Settings
+	identity  identity
+	templates *metricTemplates
+	// copilotTemplates is nil where Copilot reports are not shown.
+	copilotTemplates *copilotTemplates
+	selfMetrics      *selfMetrics
+	orgs             []*organization
+	wakeRequested    wakeup.Signal
+	pipelineChanged  wakeup.Signal // has a token when the pipeline began to reject or to accept metrics
 
 	mu           sync.Mutex
 	pipelineErr  error     // of the last emission
@@ -39,14 +41,25 @@ type Emitter struct {
 func New(settings Settings) *Emitter {
 	id := newIdentity(&settings)
 	templates := newMetricTemplates(&settings, &id)
+	var copilot *copilotTemplates
+	if settings.Copilot != nil {
+		copilot = newCopilotTemplates(&settings)
+	}
 	return &Emitter{
-		settings: settings, identity: id, templates: templates, selfMetrics: newSelfMetrics(&settings, id, templates),
+		settings: settings, identity: id, templates: templates, copilotTemplates: copilot,
+		selfMetrics:   newSelfMetrics(&settings, id, templates, copilot),
 		wakeRequested: wakeup.NewSignal(), pipelineChanged: wakeup.NewSignal(), lastEmission: time.Now(),
 	}
 }
 
 // Add adds an organization, before Run.
-func (e *Emitter) Add(source Source) { e.orgs = append(e.orgs, &organization{Source: source}) }
+func (e *Emitter) Add(source Source) {
+	org := &organization{Source: source}
+	for _, owner := range source.Copilot {
+		org.copilot = append(org.copilot, &copilotReports{CopilotOwner: owner})
+	}
+	e.orgs = append(e.orgs, org)
+}
 
 // InstanceID returns the service.instance.id of this replica.
 func (e *Emitter) InstanceID() string { return e.identity.instance }
@@ -126,6 +139,7 @@ func (e *Emitter) emit(ctx context.Context, now time.Time) {
 			continue
 		}
 		e.emitOrganization(ctx, org, at, e.buildActivity(org, now))
+		e.emitCopilot(ctx, org, at)
 	}
 	e.send(ctx, e.selfMetrics.buildMetrics(e.orgs, now))
 	if e.settings.OnEmission != nil {
@@ -161,6 +175,9 @@ func (e *Emitter) countSeries(org *organization, now time.Time) {
 	org.View.VisitStandby(now, counter)
 	org.seriesShown = counter.shown
 	org.ends.clear()
+	for _, reports := range org.copilot {
+		reports.clear()
+	}
 }
 
 // seriesCounter counts the series that a view visits, by metric.

@@ -20,4 +20,5 @@ type organization struct {
 	// seriesShown is the number of series in the last emission, by metric.
 	seriesShown [ledgerview.NumMetrics]int
 	ends        seriesEnds
+	copilot     []*copilotReports
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/copilot/usage"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/health"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
@@ -29,17 +30,21 @@ type selfMetrics struct {
 	settings  *Settings
 	builder   *metadata.MetricsBuilder
 	templates *metricTemplates
-	identity  identity
-	build     buildInfo
-	started   pcommon.Timestamp
-	ended     *endedSeries
-	writes    writeSum
+	// copilotTemplates is nil where Copilot reports are not shown.
+	copilotTemplates *copilotTemplates
+	identity         identity
+	build            buildInfo
+	started          pcommon.Timestamp
+	ended            *endedSeries
+	sums             counterSum
 }
 
-func newSelfMetrics(settings *Settings, id identity, templates *metricTemplates) *selfMetrics {
+func newSelfMetrics(
+	settings *Settings, id identity, templates *metricTemplates, copilot *copilotTemplates,
+) *selfMetrics {
 	started := pcommon.NewTimestampFromTime(time.Now())
 	return &selfMetrics{
-		settings: settings, templates: templates, started: started,
+		settings: settings, templates: templates, copilotTemplates: copilot, started: started,
 		identity: id, build: readBuildInfo(&settings.Receiver.BuildInfo), ended: newEndedSeries(),
 		builder: metadata.NewMetricsBuilder(settings.Metrics, settings.Receiver, metadata.WithStartTime(started)),
 	}
@@ -266,7 +271,7 @@ func (s *selfMetrics) recordReplica(orgs []*organization, now time.Time, at pcom
 	s.builder.RecordGhExporterBuildInfoDataPoint(
 		at, 1, s.build.version, s.build.revision, s.build.goVersion, s.build.collector)
 	s.recordView(orgs, at)
-	s.recordStoreWrites(orgs, now, at)
+	s.recordSums(orgs, now, at)
 	s.builder.RecordGhExporterStoreCorruptRecordsDataPoint(at, s.settings.Replica.CorruptRecords())
 	if active, ok := s.settings.Replica.Fallback(); ok {
 		s.builder.RecordGhExporterStoreFallbackDataPoint(at, boolValue(active))
@@ -280,6 +285,7 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 	var (
 		caughtUp time.Duration
 		shown    [ledgerview.NumMetrics]int
+		copilot  [usage.NumMetrics]int
 	)
 	for _, org := range orgs {
 		if !org.summary.CaughtUp {
@@ -290,6 +296,11 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 		for m, n := range org.seriesShown {
 			shown[m] += n
 		}
+		for _, reports := range org.copilot {
+			for m, n := range reports.shown {
+				copilot[m] += n
+			}
+		}
 	}
 	s.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, caughtUp.Seconds())
 	for m, n := range shown {
@@ -297,17 +308,23 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 			s.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
 		}
 	}
+	for m, n := range copilot {
+		if n > 0 {
+			name := s.copilotTemplates.template[m].Name()
+			s.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
+		}
+	}
 }
 
-// writeSum is the state of the one shared counter that is summed over the organizations.
-type writeSum struct {
-	start time.Time // of the sum as it was emitted last
-	total int64     // value of all its series then
+// counterSum is the state of the shared counters that are summed over the organizations.
+type counterSum struct {
+	start time.Time // of the sums as they were emitted last
+	total int64     // value of all their series then
 }
 
 // startOf returns the start of the sum: that of the oldest ledger or, after the sum fell because a ledger started
 // again, that of the newest.
-func (w *writeSum) startOf(total int64, oldest, newest time.Time) time.Time {
+func (w *counterSum) startOf(total int64, oldest, newest time.Time) time.Time {
 	switch {
 	case total < w.total:
 		w.start = newest
@@ -318,11 +335,41 @@ func (w *writeSum) startOf(total int64, oldest, newest time.Time) time.Time {
 	return w.start
 }
 
-// recordStoreWrites records the writes to the store once all organizations are known.
-func (s *selfMetrics) recordStoreWrites(orgs []*organization, now time.Time, at pcommon.Timestamp) {
-	type label struct{ source, result string }
+// summedKeys returns the keys of the shared counters that are summed over the organizations, with all values of their
+// labels.
+func (s *selfMetrics) summedKeys() []ledger.TallyKey {
+	var keys []ledger.TallyKey
+	add := func(name, first, second string) {
+		keys = append(keys, ledger.TallyKey{Name: name, Labels: [2]string{first, second}})
+	}
+	for source := range metadata.MapAttributeSource {
+		for result := range metadata.MapAttributeWriteResult {
+			add(collect.TallyStoreWrites, source, result)
+		}
+	}
+	if s.settings.Copilot == nil {
+		return keys
+	}
+	for _, scope := range s.settings.Copilot.Scopes {
+		for result := range metadata.MapAttributeCopilotRunResult {
+			add(collect.TallyCopilotRuns, scope, result)
+		}
+		for result := range metadata.MapAttributeCopilotDownloadResult {
+			add(collect.TallyCopilotDownloads, scope, result)
+		}
+		for reason := range metadata.MapAttributeCopilotDropReason {
+			add(collect.TallyCopilotDrops, scope, reason)
+		}
+	}
+	return keys
+}
+
+// recordSums records the shared counters that are summed over the organizations, once all of them are known: the writes
+// to the store, and those of Copilot reports.
+func (s *selfMetrics) recordSums(orgs []*organization, now time.Time, at pcommon.Timestamp) {
 	var oldest, newest time.Time
-	sums, total := make(map[label]int64), int64(0)
+	keys := s.summedKeys()
+	sums, total := make(map[ledger.TallyKey]int64), int64(0)
 	for _, org := range orgs {
 		sum := &org.summary
 		if !sum.CaughtUp {
@@ -338,23 +385,39 @@ func (s *selfMetrics) recordStoreWrites(orgs []*organization, now time.Time, at 
 			newest = sum.LedgerStart
 		}
 		c := s.countersOf(sum, now)
-		for source := range metadata.MapAttributeSource {
-			for result := range metadata.MapAttributeWriteResult {
-				n := c.value(collect.TallyStoreWrites, source, result)
-				sums[label{source, result}] += n
-				total += n
-			}
+		for _, key := range keys {
+			n := c.value(key.Name, key.Labels[:]...)
+			sums[key] += n
+			total += n
 		}
 	}
 	if oldest.IsZero() {
 		return
 	}
-	start := s.writes.startOf(total, oldest, newest)
+	start := s.sums.startOf(total, oldest, newest)
 	s.builder.Reset(metadata.WithStartTime(pcommon.NewTimestampFromTime(start)))
 	defer s.builder.Reset(metadata.WithStartTime(s.started))
-	for l, n := range sums {
+	for key, n := range sums {
+		s.recordSum(at, key, n)
+	}
+}
+
+// recordSum records a counter that is summed over the organizations.
+func (s *selfMetrics) recordSum(at pcommon.Timestamp, key ledger.TallyKey, n int64) {
+	first, second := key.Labels[0], key.Labels[1]
+	switch key.Name {
+	case collect.TallyStoreWrites:
 		s.builder.RecordGhExporterStoreWriteDataPoint(
-			at, n, metadata.MapAttributeSource[l.source], metadata.MapAttributeWriteResult[l.result])
+			at, n, metadata.MapAttributeSource[first], metadata.MapAttributeWriteResult[second])
+	case collect.TallyCopilotRuns:
+		s.builder.RecordGhExporterCopilotScrapeRunsDataPoint(
+			at, n, metadata.MapAttributeCopilotScope[first], metadata.MapAttributeCopilotRunResult[second])
+	case collect.TallyCopilotDownloads:
+		s.builder.RecordGhExporterCopilotReportDownloadDataPoint(
+			at, n, metadata.MapAttributeCopilotScope[first], metadata.MapAttributeCopilotDownloadResult[second])
+	case collect.TallyCopilotDrops:
+		s.builder.RecordGhExporterCopilotRecordsDroppedDataPoint(
+			at, n, metadata.MapAttributeCopilotScope[first], metadata.MapAttributeCopilotDropReason[second])
 	}
 }
 

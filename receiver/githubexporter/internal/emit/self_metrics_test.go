@@ -149,7 +149,7 @@ func seriesValue(t *testing.T, md pmetric.Metrics, metric, label, value string) 
 // sum falls, it begins with that.
 func TestStartOfStoreWrites(t *testing.T) {
 	t.Parallel()
-	var w writeSum
+	var w counterSum
 	newest := began.Add(time.Hour)
 	require.Equal(t, began, w.startOf(5, began, newest))
 	require.Equal(t, began, w.startOf(7, began, newest))

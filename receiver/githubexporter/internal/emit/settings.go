@@ -23,6 +23,8 @@ type Source struct {
 	Org    string
 	View   *ledgerview.View
 	Status Status
+	// Copilot are the owners of the Copilot reports in the view.
+	Copilot []CopilotOwner
 }
 
 // Status is the work of a replica on an organization, as the emitter shows it. It is read at each emission, by one
@@ -88,6 +90,8 @@ type Settings struct {
 	// Elected says that leaders are elected, FromLeader that only the leader of an organization emits it, Backfill
 	// that there are backfill jobs.
 	Elected, FromLeader, Backfill bool
+	// Copilot configures the metrics of Copilot; nil for none.
+	Copilot *CopilotSettings
 	// OnEmission is called after each emission with its time. nil is none.
 	OnEmission func(at time.Time)
 }

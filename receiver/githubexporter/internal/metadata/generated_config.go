@@ -407,6 +407,386 @@ func (ms *GhAppRateLimitRemainingMetricConfig) Unmarshal(parser *confmap.Conf) e
 	return nil
 }
 
+// GhCopilotActiveUsersMetricConfig provides config for the gh.copilot.active_users metric.
+type GhCopilotActiveUsersMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotActiveUsersMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotAdoptionUsersMetricConfig provides config for the gh.copilot.adoption_users metric.
+type GhCopilotAdoptionUsersMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotAdoptionUsersMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotAiCreditsUsedMetricConfig provides config for the gh.copilot.ai_credits_used metric.
+type GhCopilotAiCreditsUsedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotAiCreditsUsedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotCliMetricConfig provides config for the gh.copilot.cli metric.
+type GhCopilotCliMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotCliMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotMinutesToMergeMetricConfig provides config for the gh.copilot.minutes_to_merge metric.
+type GhCopilotMinutesToMergeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotMinutesToMergeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotPullRequestsMetricConfig provides config for the gh.copilot.pull_requests metric.
+type GhCopilotPullRequestsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotPullRequestsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotReportDayUnixtimeMetricConfig provides config for the gh.copilot.report_day_unixtime metric.
+type GhCopilotReportDayUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotReportDayUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotSeatsMetricConfig provides config for the gh.copilot.seats metric.
+type GhCopilotSeatsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotSeatsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageCodeAcceptanceActivityCountMetricConfig provides config for the gh.copilot.usage.code_acceptance_activity_count metric.
+type GhCopilotUsageCodeAcceptanceActivityCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageCodeAcceptanceActivityCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageCodeGenerationActivityCountMetricConfig provides config for the gh.copilot.usage.code_generation_activity_count metric.
+type GhCopilotUsageCodeGenerationActivityCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageCodeGenerationActivityCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageLocAddedSumMetricConfig provides config for the gh.copilot.usage.loc_added_sum metric.
+type GhCopilotUsageLocAddedSumMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageLocAddedSumMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageLocDeletedSumMetricConfig provides config for the gh.copilot.usage.loc_deleted_sum metric.
+type GhCopilotUsageLocDeletedSumMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageLocDeletedSumMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageLocSuggestedToAddSumMetricConfig provides config for the gh.copilot.usage.loc_suggested_to_add_sum metric.
+type GhCopilotUsageLocSuggestedToAddSumMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageLocSuggestedToAddSumMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageLocSuggestedToDeleteSumMetricConfig provides config for the gh.copilot.usage.loc_suggested_to_delete_sum metric.
+type GhCopilotUsageLocSuggestedToDeleteSumMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageLocSuggestedToDeleteSumMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsagePullRequestsTotalCreatedMetricConfig provides config for the gh.copilot.usage.pull_requests_total_created metric.
+type GhCopilotUsagePullRequestsTotalCreatedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsagePullRequestsTotalCreatedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig provides config for the gh.copilot.usage.pull_requests_total_created_by_copilot metric.
+type GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsagePullRequestsTotalReviewedMetricConfig provides config for the gh.copilot.usage.pull_requests_total_reviewed metric.
+type GhCopilotUsagePullRequestsTotalReviewedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsagePullRequestsTotalReviewedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig provides config for the gh.copilot.usage.pull_requests_total_reviewed_by_copilot metric.
+type GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhCopilotUsageUserInitiatedInteractionCountMetricConfig provides config for the gh.copilot.usage.user_initiated_interaction_count metric.
+type GhCopilotUsageUserInitiatedInteractionCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhCopilotUsageUserInitiatedInteractionCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterBackfillEnqueuesDroppedMetricConfig provides config for the gh.exporter.backfill_enqueues_dropped metric.
 type GhExporterBackfillEnqueuesDroppedMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -494,6 +874,66 @@ type GhExporterBuildInfoMetricConfig struct {
 }
 
 func (ms *GhExporterBuildInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterCopilotRecordsDroppedMetricConfig provides config for the gh.exporter.copilot_records_dropped metric.
+type GhExporterCopilotRecordsDroppedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterCopilotRecordsDroppedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterCopilotReportDownloadMetricConfig provides config for the gh.exporter.copilot_report_download metric.
+type GhExporterCopilotReportDownloadMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterCopilotReportDownloadMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterCopilotScrapeRunsMetricConfig provides config for the gh.exporter.copilot_scrape_runs metric.
+type GhExporterCopilotScrapeRunsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterCopilotScrapeRunsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1189,65 +1629,87 @@ func (ms *GhExporterStoreWriteMetricConfig) Unmarshal(parser *confmap.Conf) erro
 
 // MetricsConfig provides config for githubexporter metrics.
 type MetricsConfig struct {
-	GhActivityCommits                      GhActivityCommitsMetricConfig                      `mapstructure:"gh.activity.commits"`
-	GhActivityCommits24h                   GhActivityCommits24hMetricConfig                   `mapstructure:"gh.activity.commits_24h"`
-	GhActivityIssueComments                GhActivityIssueCommentsMetricConfig                `mapstructure:"gh.activity.issue_comments"`
-	GhActivityIssueComments24h             GhActivityIssueComments24hMetricConfig             `mapstructure:"gh.activity.issue_comments_24h"`
-	GhActivityIssuesClosed                 GhActivityIssuesClosedMetricConfig                 `mapstructure:"gh.activity.issues_closed"`
-	GhActivityIssuesClosed24h              GhActivityIssuesClosed24hMetricConfig              `mapstructure:"gh.activity.issues_closed_24h"`
-	GhActivityIssuesOpened                 GhActivityIssuesOpenedMetricConfig                 `mapstructure:"gh.activity.issues_opened"`
-	GhActivityIssuesOpened24h              GhActivityIssuesOpened24hMetricConfig              `mapstructure:"gh.activity.issues_opened_24h"`
-	GhActivityLastEventUnixtime            GhActivityLastEventUnixtimeMetricConfig            `mapstructure:"gh.activity.last_event_unixtime"`
-	GhActivityLocAdded                     GhActivityLocAddedMetricConfig                     `mapstructure:"gh.activity.loc_added"`
-	GhActivityLocAddedWeekly               GhActivityLocAddedWeeklyMetricConfig               `mapstructure:"gh.activity.loc_added_weekly"`
-	GhActivityLocRemoved                   GhActivityLocRemovedMetricConfig                   `mapstructure:"gh.activity.loc_removed"`
-	GhActivityLocRemovedWeekly             GhActivityLocRemovedWeeklyMetricConfig             `mapstructure:"gh.activity.loc_removed_weekly"`
-	GhActivityPrsMerged                    GhActivityPrsMergedMetricConfig                    `mapstructure:"gh.activity.prs_merged"`
-	GhActivityPrsMerged24h                 GhActivityPrsMerged24hMetricConfig                 `mapstructure:"gh.activity.prs_merged_24h"`
-	GhActivityPrsOpened                    GhActivityPrsOpenedMetricConfig                    `mapstructure:"gh.activity.prs_opened"`
-	GhActivityPrsOpened24h                 GhActivityPrsOpened24hMetricConfig                 `mapstructure:"gh.activity.prs_opened_24h"`
-	GhActivityReviewsSubmitted             GhActivityReviewsSubmittedMetricConfig             `mapstructure:"gh.activity.reviews_submitted"`
-	GhActivityReviewsSubmitted24h          GhActivityReviewsSubmitted24hMetricConfig          `mapstructure:"gh.activity.reviews_submitted_24h"`
-	GhAppRateLimitRemaining                GhAppRateLimitRemainingMetricConfig                `mapstructure:"gh.app.rate_limit_remaining"`
-	GhExporterBackfillEnqueuesDropped      GhExporterBackfillEnqueuesDroppedMetricConfig      `mapstructure:"gh.exporter.backfill_enqueues_dropped"`
-	GhExporterBackfillJobsDeduped          GhExporterBackfillJobsDedupedMetricConfig          `mapstructure:"gh.exporter.backfill_jobs_deduped"`
-	GhExporterBackfillJobsEnqueued         GhExporterBackfillJobsEnqueuedMetricConfig         `mapstructure:"gh.exporter.backfill_jobs_enqueued"`
-	GhExporterBackfillJobsProcessed        GhExporterBackfillJobsProcessedMetricConfig        `mapstructure:"gh.exporter.backfill_jobs_processed"`
-	GhExporterBuildInfo                    GhExporterBuildInfoMetricConfig                    `mapstructure:"gh.exporter.build_info"`
-	GhExporterCoverageLag                  GhExporterCoverageLagMetricConfig                  `mapstructure:"gh.exporter.coverage_lag"`
-	GhExporterCredentialExpiresUnixtime    GhExporterCredentialExpiresUnixtimeMetricConfig    `mapstructure:"gh.exporter.credential_expires_unixtime"`
-	GhExporterDependencyHealth             GhExporterDependencyHealthMetricConfig             `mapstructure:"gh.exporter.dependency_health"`
-	GhExporterGaps                         GhExporterGapsMetricConfig                         `mapstructure:"gh.exporter.gaps"`
-	GhExporterGithubDeprecations           GhExporterGithubDeprecationsMetricConfig           `mapstructure:"gh.exporter.github_deprecations"`
-	GhExporterGithubMispricedQueries       GhExporterGithubMispricedQueriesMetricConfig       `mapstructure:"gh.exporter.github_mispriced_queries"`
-	GhExporterGithubPoints                 GhExporterGithubPointsMetricConfig                 `mapstructure:"gh.exporter.github_points"`
-	GhExporterGithubRateLimit              GhExporterGithubRateLimitMetricConfig              `mapstructure:"gh.exporter.github_rate_limit"`
-	GhExporterGithubRateLimitRemaining     GhExporterGithubRateLimitRemainingMetricConfig     `mapstructure:"gh.exporter.github_rate_limit_remaining"`
-	GhExporterGithubRateLimitResetUnixtime GhExporterGithubRateLimitResetUnixtimeMetricConfig `mapstructure:"gh.exporter.github_rate_limit_reset_unixtime"`
-	GhExporterGithubRequests               GhExporterGithubRequestsMetricConfig               `mapstructure:"gh.exporter.github_requests"`
-	GhExporterGithubSecondaryLimitHits     GhExporterGithubSecondaryLimitHitsMetricConfig     `mapstructure:"gh.exporter.github_secondary_limit_hits"`
-	GhExporterInvalidValues                GhExporterInvalidValuesMetricConfig                `mapstructure:"gh.exporter.invalid_values"`
-	GhExporterLeader                       GhExporterLeaderMetricConfig                       `mapstructure:"gh.exporter.leader"`
-	GhExporterLeaderCycleLastRunUnixtime   GhExporterLeaderCycleLastRunUnixtimeMetricConfig   `mapstructure:"gh.exporter.leader_cycle_last_run_unixtime"`
-	GhExporterLocFallbackBudgetExhausted   GhExporterLocFallbackBudgetExhaustedMetricConfig   `mapstructure:"gh.exporter.loc_fallback_budget_exhausted"`
-	GhExporterLocFallbackIncomplete        GhExporterLocFallbackIncompleteMetricConfig        `mapstructure:"gh.exporter.loc_fallback_incomplete"`
-	GhExporterLocSourceMode                GhExporterLocSourceModeMetricConfig                `mapstructure:"gh.exporter.loc_source_mode"`
-	GhExporterMetricsCacheRefreshDuration  GhExporterMetricsCacheRefreshDurationMetricConfig  `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
-	GhExporterMetricsSeriesLoaded          GhExporterMetricsSeriesLoadedMetricConfig          `mapstructure:"gh.exporter.metrics_series_loaded"`
-	GhExporterMissingPermission            GhExporterMissingPermissionMetricConfig            `mapstructure:"gh.exporter.missing_permission"`
-	GhExporterQueueDepth                   GhExporterQueueDepthMetricConfig                   `mapstructure:"gh.exporter.queue_depth"`
-	GhExporterQueueInvalidMessages         GhExporterQueueInvalidMessagesMetricConfig         `mapstructure:"gh.exporter.queue_invalid_messages"`
-	GhExporterQueueOldestMessageAge        GhExporterQueueOldestMessageAgeMetricConfig        `mapstructure:"gh.exporter.queue_oldest_message_age"`
-	GhExporterQueueReturnedMessages        GhExporterQueueReturnedMessagesMetricConfig        `mapstructure:"gh.exporter.queue_returned_messages"`
-	GhExporterReconciledEvents             GhExporterReconciledEventsMetricConfig             `mapstructure:"gh.exporter.reconciled_events"`
-	GhExporterScrapeDuration               GhExporterScrapeDurationMetricConfig               `mapstructure:"gh.exporter.scrape_duration"`
-	GhExporterScrapeRuns                   GhExporterScrapeRunsMetricConfig                   `mapstructure:"gh.exporter.scrape_runs"`
-	GhExporterSeriesOverflow               GhExporterSeriesOverflowMetricConfig               `mapstructure:"gh.exporter.series_overflow"`
-	GhExporterStoreCorruptRecords          GhExporterStoreCorruptRecordsMetricConfig          `mapstructure:"gh.exporter.store_corrupt_records"`
-	GhExporterStoreEvents                  GhExporterStoreEventsMetricConfig                  `mapstructure:"gh.exporter.store_events"`
-	GhExporterStoreFallback                GhExporterStoreFallbackMetricConfig                `mapstructure:"gh.exporter.store_fallback"`
-	GhExporterStoreSeries                  GhExporterStoreSeriesMetricConfig                  `mapstructure:"gh.exporter.store_series"`
-	GhExporterStoreWrite                   GhExporterStoreWriteMetricConfig                   `mapstructure:"gh.exporter.store_write"`
+	GhActivityCommits                                GhActivityCommitsMetricConfig                                `mapstructure:"gh.activity.commits"`
+	GhActivityCommits24h                             GhActivityCommits24hMetricConfig                             `mapstructure:"gh.activity.commits_24h"`
+	GhActivityIssueComments                          GhActivityIssueCommentsMetricConfig                          `mapstructure:"gh.activity.issue_comments"`
+	GhActivityIssueComments24h                       GhActivityIssueComments24hMetricConfig                       `mapstructure:"gh.activity.issue_comments_24h"`
+	GhActivityIssuesClosed                           GhActivityIssuesClosedMetricConfig                           `mapstructure:"gh.activity.issues_closed"`
+	GhActivityIssuesClosed24h                        GhActivityIssuesClosed24hMetricConfig                        `mapstructure:"gh.activity.issues_closed_24h"`
+	GhActivityIssuesOpened                           GhActivityIssuesOpenedMetricConfig                           `mapstructure:"gh.activity.issues_opened"`
+	GhActivityIssuesOpened24h                        GhActivityIssuesOpened24hMetricConfig                        `mapstructure:"gh.activity.issues_opened_24h"`
+	GhActivityLastEventUnixtime                      GhActivityLastEventUnixtimeMetricConfig                      `mapstructure:"gh.activity.last_event_unixtime"`
+	GhActivityLocAdded                               GhActivityLocAddedMetricConfig                               `mapstructure:"gh.activity.loc_added"`
+	GhActivityLocAddedWeekly                         GhActivityLocAddedWeeklyMetricConfig                         `mapstructure:"gh.activity.loc_added_weekly"`
+	GhActivityLocRemoved                             GhActivityLocRemovedMetricConfig                             `mapstructure:"gh.activity.loc_removed"`
+	GhActivityLocRemovedWeekly                       GhActivityLocRemovedWeeklyMetricConfig                       `mapstructure:"gh.activity.loc_removed_weekly"`
+	GhActivityPrsMerged                              GhActivityPrsMergedMetricConfig                              `mapstructure:"gh.activity.prs_merged"`
+	GhActivityPrsMerged24h                           GhActivityPrsMerged24hMetricConfig                           `mapstructure:"gh.activity.prs_merged_24h"`
+	GhActivityPrsOpened                              GhActivityPrsOpenedMetricConfig                              `mapstructure:"gh.activity.prs_opened"`
+	GhActivityPrsOpened24h                           GhActivityPrsOpened24hMetricConfig                           `mapstructure:"gh.activity.prs_opened_24h"`
+	GhActivityReviewsSubmitted                       GhActivityReviewsSubmittedMetricConfig                       `mapstructure:"gh.activity.reviews_submitted"`
+	GhActivityReviewsSubmitted24h                    GhActivityReviewsSubmitted24hMetricConfig                    `mapstructure:"gh.activity.reviews_submitted_24h"`
+	GhAppRateLimitRemaining                          GhAppRateLimitRemainingMetricConfig                          `mapstructure:"gh.app.rate_limit_remaining"`
+	GhCopilotActiveUsers                             GhCopilotActiveUsersMetricConfig                             `mapstructure:"gh.copilot.active_users"`
+	GhCopilotAdoptionUsers                           GhCopilotAdoptionUsersMetricConfig                           `mapstructure:"gh.copilot.adoption_users"`
+	GhCopilotAiCreditsUsed                           GhCopilotAiCreditsUsedMetricConfig                           `mapstructure:"gh.copilot.ai_credits_used"`
+	GhCopilotCli                                     GhCopilotCliMetricConfig                                     `mapstructure:"gh.copilot.cli"`
+	GhCopilotMinutesToMerge                          GhCopilotMinutesToMergeMetricConfig                          `mapstructure:"gh.copilot.minutes_to_merge"`
+	GhCopilotPullRequests                            GhCopilotPullRequestsMetricConfig                            `mapstructure:"gh.copilot.pull_requests"`
+	GhCopilotReportDayUnixtime                       GhCopilotReportDayUnixtimeMetricConfig                       `mapstructure:"gh.copilot.report_day_unixtime"`
+	GhCopilotSeats                                   GhCopilotSeatsMetricConfig                                   `mapstructure:"gh.copilot.seats"`
+	GhCopilotUsageCodeAcceptanceActivityCount        GhCopilotUsageCodeAcceptanceActivityCountMetricConfig        `mapstructure:"gh.copilot.usage.code_acceptance_activity_count"`
+	GhCopilotUsageCodeGenerationActivityCount        GhCopilotUsageCodeGenerationActivityCountMetricConfig        `mapstructure:"gh.copilot.usage.code_generation_activity_count"`
+	GhCopilotUsageLocAddedSum                        GhCopilotUsageLocAddedSumMetricConfig                        `mapstructure:"gh.copilot.usage.loc_added_sum"`
+	GhCopilotUsageLocDeletedSum                      GhCopilotUsageLocDeletedSumMetricConfig                      `mapstructure:"gh.copilot.usage.loc_deleted_sum"`
+	GhCopilotUsageLocSuggestedToAddSum               GhCopilotUsageLocSuggestedToAddSumMetricConfig               `mapstructure:"gh.copilot.usage.loc_suggested_to_add_sum"`
+	GhCopilotUsageLocSuggestedToDeleteSum            GhCopilotUsageLocSuggestedToDeleteSumMetricConfig            `mapstructure:"gh.copilot.usage.loc_suggested_to_delete_sum"`
+	GhCopilotUsagePullRequestsTotalCreated           GhCopilotUsagePullRequestsTotalCreatedMetricConfig           `mapstructure:"gh.copilot.usage.pull_requests_total_created"`
+	GhCopilotUsagePullRequestsTotalCreatedByCopilot  GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig  `mapstructure:"gh.copilot.usage.pull_requests_total_created_by_copilot"`
+	GhCopilotUsagePullRequestsTotalReviewed          GhCopilotUsagePullRequestsTotalReviewedMetricConfig          `mapstructure:"gh.copilot.usage.pull_requests_total_reviewed"`
+	GhCopilotUsagePullRequestsTotalReviewedByCopilot GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig `mapstructure:"gh.copilot.usage.pull_requests_total_reviewed_by_copilot"`
+	GhCopilotUsageUserInitiatedInteractionCount      GhCopilotUsageUserInitiatedInteractionCountMetricConfig      `mapstructure:"gh.copilot.usage.user_initiated_interaction_count"`
+	GhExporterBackfillEnqueuesDropped                GhExporterBackfillEnqueuesDroppedMetricConfig                `mapstructure:"gh.exporter.backfill_enqueues_dropped"`
+	GhExporterBackfillJobsDeduped                    GhExporterBackfillJobsDedupedMetricConfig                    `mapstructure:"gh.exporter.backfill_jobs_deduped"`
+	GhExporterBackfillJobsEnqueued                   GhExporterBackfillJobsEnqueuedMetricConfig                   `mapstructure:"gh.exporter.backfill_jobs_enqueued"`
+	GhExporterBackfillJobsProcessed                  GhExporterBackfillJobsProcessedMetricConfig                  `mapstructure:"gh.exporter.backfill_jobs_processed"`
+	GhExporterBuildInfo                              GhExporterBuildInfoMetricConfig                              `mapstructure:"gh.exporter.build_info"`
+	GhExporterCopilotRecordsDropped                  GhExporterCopilotRecordsDroppedMetricConfig                  `mapstructure:"gh.exporter.copilot_records_dropped"`
+	GhExporterCopilotReportDownload                  GhExporterCopilotReportDownloadMetricConfig                  `mapstructure:"gh.exporter.copilot_report_download"`
+	GhExporterCopilotScrapeRuns                      GhExporterCopilotScrapeRunsMetricConfig                      `mapstructure:"gh.exporter.copilot_scrape_runs"`
+	GhExporterCoverageLag                            GhExporterCoverageLagMetricConfig                            `mapstructure:"gh.exporter.coverage_lag"`
+	GhExporterCredentialExpiresUnixtime              GhExporterCredentialExpiresUnixtimeMetricConfig              `mapstructure:"gh.exporter.credential_expires_unixtime"`
+	GhExporterDependencyHealth                       GhExporterDependencyHealthMetricConfig                       `mapstructure:"gh.exporter.dependency_health"`
+	GhExporterGaps                                   GhExporterGapsMetricConfig                                   `mapstructure:"gh.exporter.gaps"`
+	GhExporterGithubDeprecations                     GhExporterGithubDeprecationsMetricConfig                     `mapstructure:"gh.exporter.github_deprecations"`
+	GhExporterGithubMispricedQueries                 GhExporterGithubMispricedQueriesMetricConfig                 `mapstructure:"gh.exporter.github_mispriced_queries"`
+	GhExporterGithubPoints                           GhExporterGithubPointsMetricConfig                           `mapstructure:"gh.exporter.github_points"`
+	GhExporterGithubRateLimit                        GhExporterGithubRateLimitMetricConfig                        `mapstructure:"gh.exporter.github_rate_limit"`
+	GhExporterGithubRateLimitRemaining               GhExporterGithubRateLimitRemainingMetricConfig               `mapstructure:"gh.exporter.github_rate_limit_remaining"`
+	GhExporterGithubRateLimitResetUnixtime           GhExporterGithubRateLimitResetUnixtimeMetricConfig           `mapstructure:"gh.exporter.github_rate_limit_reset_unixtime"`
+	GhExporterGithubRequests                         GhExporterGithubRequestsMetricConfig                         `mapstructure:"gh.exporter.github_requests"`
+	GhExporterGithubSecondaryLimitHits               GhExporterGithubSecondaryLimitHitsMetricConfig               `mapstructure:"gh.exporter.github_secondary_limit_hits"`
+	GhExporterInvalidValues                          GhExporterInvalidValuesMetricConfig                          `mapstructure:"gh.exporter.invalid_values"`
+	GhExporterLeader                                 GhExporterLeaderMetricConfig                                 `mapstructure:"gh.exporter.leader"`
+	GhExporterLeaderCycleLastRunUnixtime             GhExporterLeaderCycleLastRunUnixtimeMetricConfig             `mapstructure:"gh.exporter.leader_cycle_last_run_unixtime"`
+	GhExporterLocFallbackBudgetExhausted             GhExporterLocFallbackBudgetExhaustedMetricConfig             `mapstructure:"gh.exporter.loc_fallback_budget_exhausted"`
+	GhExporterLocFallbackIncomplete                  GhExporterLocFallbackIncompleteMetricConfig                  `mapstructure:"gh.exporter.loc_fallback_incomplete"`
+	GhExporterLocSourceMode                          GhExporterLocSourceModeMetricConfig                          `mapstructure:"gh.exporter.loc_source_mode"`
+	GhExporterMetricsCacheRefreshDuration            GhExporterMetricsCacheRefreshDurationMetricConfig            `mapstructure:"gh.exporter.metrics_cache_refresh_duration"`
+	GhExporterMetricsSeriesLoaded                    GhExporterMetricsSeriesLoadedMetricConfig                    `mapstructure:"gh.exporter.metrics_series_loaded"`
+	GhExporterMissingPermission                      GhExporterMissingPermissionMetricConfig                      `mapstructure:"gh.exporter.missing_permission"`
+	GhExporterQueueDepth                             GhExporterQueueDepthMetricConfig                             `mapstructure:"gh.exporter.queue_depth"`
+	GhExporterQueueInvalidMessages                   GhExporterQueueInvalidMessagesMetricConfig                   `mapstructure:"gh.exporter.queue_invalid_messages"`
+	GhExporterQueueOldestMessageAge                  GhExporterQueueOldestMessageAgeMetricConfig                  `mapstructure:"gh.exporter.queue_oldest_message_age"`
+	GhExporterQueueReturnedMessages                  GhExporterQueueReturnedMessagesMetricConfig                  `mapstructure:"gh.exporter.queue_returned_messages"`
+	GhExporterReconciledEvents                       GhExporterReconciledEventsMetricConfig                       `mapstructure:"gh.exporter.reconciled_events"`
+	GhExporterScrapeDuration                         GhExporterScrapeDurationMetricConfig                         `mapstructure:"gh.exporter.scrape_duration"`
+	GhExporterScrapeRuns                             GhExporterScrapeRunsMetricConfig                             `mapstructure:"gh.exporter.scrape_runs"`
+	GhExporterSeriesOverflow                         GhExporterSeriesOverflowMetricConfig                         `mapstructure:"gh.exporter.series_overflow"`
+	GhExporterStoreCorruptRecords                    GhExporterStoreCorruptRecordsMetricConfig                    `mapstructure:"gh.exporter.store_corrupt_records"`
+	GhExporterStoreEvents                            GhExporterStoreEventsMetricConfig                            `mapstructure:"gh.exporter.store_events"`
+	GhExporterStoreFallback                          GhExporterStoreFallbackMetricConfig                          `mapstructure:"gh.exporter.store_fallback"`
+	GhExporterStoreSeries                            GhExporterStoreSeriesMetricConfig                            `mapstructure:"gh.exporter.store_series"`
+	GhExporterStoreWrite                             GhExporterStoreWriteMetricConfig                             `mapstructure:"gh.exporter.store_write"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -1312,6 +1774,63 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
 			Enabled: true,
 		},
+		GhCopilotActiveUsers: GhCopilotActiveUsersMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotAdoptionUsers: GhCopilotAdoptionUsersMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotAiCreditsUsed: GhCopilotAiCreditsUsedMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotCli: GhCopilotCliMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotMinutesToMerge: GhCopilotMinutesToMergeMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotPullRequests: GhCopilotPullRequestsMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotReportDayUnixtime: GhCopilotReportDayUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotSeats: GhCopilotSeatsMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageCodeAcceptanceActivityCount: GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageCodeGenerationActivityCount: GhCopilotUsageCodeGenerationActivityCountMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageLocAddedSum: GhCopilotUsageLocAddedSumMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageLocDeletedSum: GhCopilotUsageLocDeletedSumMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageLocSuggestedToAddSum: GhCopilotUsageLocSuggestedToAddSumMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageLocSuggestedToDeleteSum: GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsagePullRequestsTotalCreated: GhCopilotUsagePullRequestsTotalCreatedMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsagePullRequestsTotalCreatedByCopilot: GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsagePullRequestsTotalReviewed: GhCopilotUsagePullRequestsTotalReviewedMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsagePullRequestsTotalReviewedByCopilot: GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{
+			Enabled: true,
+		},
+		GhCopilotUsageUserInitiatedInteractionCount: GhCopilotUsageUserInitiatedInteractionCountMetricConfig{
+			Enabled: true,
+		},
 		GhExporterBackfillEnqueuesDropped: GhExporterBackfillEnqueuesDroppedMetricConfig{
 			Enabled: true,
 		},
@@ -1325,6 +1844,15 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterBuildInfo: GhExporterBuildInfoMetricConfig{
+			Enabled: true,
+		},
+		GhExporterCopilotRecordsDropped: GhExporterCopilotRecordsDroppedMetricConfig{
+			Enabled: true,
+		},
+		GhExporterCopilotReportDownload: GhExporterCopilotReportDownloadMetricConfig{
+			Enabled: true,
+		},
+		GhExporterCopilotScrapeRuns: GhExporterCopilotScrapeRunsMetricConfig{
 			Enabled: true,
 		},
 		GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{

@@ -86,6 +86,63 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
 						Enabled: true,
 					},
+					GhCopilotActiveUsers: GhCopilotActiveUsersMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotAdoptionUsers: GhCopilotAdoptionUsersMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotAiCreditsUsed: GhCopilotAiCreditsUsedMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotCli: GhCopilotCliMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotMinutesToMerge: GhCopilotMinutesToMergeMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotPullRequests: GhCopilotPullRequestsMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotReportDayUnixtime: GhCopilotReportDayUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotSeats: GhCopilotSeatsMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageCodeAcceptanceActivityCount: GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageCodeGenerationActivityCount: GhCopilotUsageCodeGenerationActivityCountMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageLocAddedSum: GhCopilotUsageLocAddedSumMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageLocDeletedSum: GhCopilotUsageLocDeletedSumMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageLocSuggestedToAddSum: GhCopilotUsageLocSuggestedToAddSumMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageLocSuggestedToDeleteSum: GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsagePullRequestsTotalCreated: GhCopilotUsagePullRequestsTotalCreatedMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsagePullRequestsTotalCreatedByCopilot: GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsagePullRequestsTotalReviewed: GhCopilotUsagePullRequestsTotalReviewedMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsagePullRequestsTotalReviewedByCopilot: GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{
+						Enabled: true,
+					},
+					GhCopilotUsageUserInitiatedInteractionCount: GhCopilotUsageUserInitiatedInteractionCountMetricConfig{
+						Enabled: true,
+					},
 					GhExporterBackfillEnqueuesDropped: GhExporterBackfillEnqueuesDroppedMetricConfig{
 						Enabled: true,
 					},
@@ -99,6 +156,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: true,
 					},
 					GhExporterBuildInfo: GhExporterBuildInfoMetricConfig{
+						Enabled: true,
+					},
+					GhExporterCopilotRecordsDropped: GhExporterCopilotRecordsDroppedMetricConfig{
+						Enabled: true,
+					},
+					GhExporterCopilotReportDownload: GhExporterCopilotReportDownloadMetricConfig{
+						Enabled: true,
+					},
+					GhExporterCopilotScrapeRuns: GhExporterCopilotScrapeRunsMetricConfig{
 						Enabled: true,
 					},
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
@@ -275,6 +341,63 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
 						Enabled: false,
 					},
+					GhCopilotActiveUsers: GhCopilotActiveUsersMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotAdoptionUsers: GhCopilotAdoptionUsersMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotAiCreditsUsed: GhCopilotAiCreditsUsedMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotCli: GhCopilotCliMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotMinutesToMerge: GhCopilotMinutesToMergeMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotPullRequests: GhCopilotPullRequestsMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotReportDayUnixtime: GhCopilotReportDayUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotSeats: GhCopilotSeatsMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageCodeAcceptanceActivityCount: GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageCodeGenerationActivityCount: GhCopilotUsageCodeGenerationActivityCountMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageLocAddedSum: GhCopilotUsageLocAddedSumMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageLocDeletedSum: GhCopilotUsageLocDeletedSumMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageLocSuggestedToAddSum: GhCopilotUsageLocSuggestedToAddSumMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageLocSuggestedToDeleteSum: GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsagePullRequestsTotalCreated: GhCopilotUsagePullRequestsTotalCreatedMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsagePullRequestsTotalCreatedByCopilot: GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsagePullRequestsTotalReviewed: GhCopilotUsagePullRequestsTotalReviewedMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsagePullRequestsTotalReviewedByCopilot: GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{
+						Enabled: false,
+					},
+					GhCopilotUsageUserInitiatedInteractionCount: GhCopilotUsageUserInitiatedInteractionCountMetricConfig{
+						Enabled: false,
+					},
 					GhExporterBackfillEnqueuesDropped: GhExporterBackfillEnqueuesDroppedMetricConfig{
 						Enabled: false,
 					},
@@ -288,6 +411,15 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled: false,
 					},
 					GhExporterBuildInfo: GhExporterBuildInfoMetricConfig{
+						Enabled: false,
+					},
+					GhExporterCopilotRecordsDropped: GhExporterCopilotRecordsDroppedMetricConfig{
+						Enabled: false,
+					},
+					GhExporterCopilotReportDownload: GhExporterCopilotReportDownloadMetricConfig{
+						Enabled: false,
+					},
+					GhExporterCopilotScrapeRuns: GhExporterCopilotScrapeRunsMetricConfig{
 						Enabled: false,
 					},
 					GhExporterCoverageLag: GhExporterCoverageLagMetricConfig{
@@ -404,7 +536,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

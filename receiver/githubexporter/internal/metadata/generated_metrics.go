@@ -19,6 +19,210 @@ const (
 	AggregationStrategyMax = "max"
 )
 
+// AttributeCopilotDownloadResult specifies the value copilot_download_result attribute.
+type AttributeCopilotDownloadResult int
+
+const (
+	_ AttributeCopilotDownloadResult = iota
+	AttributeCopilotDownloadResultSuccess
+	AttributeCopilotDownloadResultLink
+	AttributeCopilotDownloadResultHost
+	AttributeCopilotDownloadResultAddress
+	AttributeCopilotDownloadResultRedirect
+	AttributeCopilotDownloadResultExpired
+	AttributeCopilotDownloadResultMissing
+	AttributeCopilotDownloadResultStatus
+	AttributeCopilotDownloadResultSize
+	AttributeCopilotDownloadResultTimeout
+	AttributeCopilotDownloadResultNetwork
+	AttributeCopilotDownloadResultUnusable
+)
+
+// String returns the string representation of the AttributeCopilotDownloadResult.
+func (av AttributeCopilotDownloadResult) String() string {
+	switch av {
+	case AttributeCopilotDownloadResultSuccess:
+		return "success"
+	case AttributeCopilotDownloadResultLink:
+		return "link"
+	case AttributeCopilotDownloadResultHost:
+		return "host"
+	case AttributeCopilotDownloadResultAddress:
+		return "address"
+	case AttributeCopilotDownloadResultRedirect:
+		return "redirect"
+	case AttributeCopilotDownloadResultExpired:
+		return "expired"
+	case AttributeCopilotDownloadResultMissing:
+		return "missing"
+	case AttributeCopilotDownloadResultStatus:
+		return "status"
+	case AttributeCopilotDownloadResultSize:
+		return "size"
+	case AttributeCopilotDownloadResultTimeout:
+		return "timeout"
+	case AttributeCopilotDownloadResultNetwork:
+		return "network"
+	case AttributeCopilotDownloadResultUnusable:
+		return "unusable"
+	}
+	return ""
+}
+
+// MapAttributeCopilotDownloadResult is a helper map of string to AttributeCopilotDownloadResult attribute value.
+var MapAttributeCopilotDownloadResult = map[string]AttributeCopilotDownloadResult{
+	"success":  AttributeCopilotDownloadResultSuccess,
+	"link":     AttributeCopilotDownloadResultLink,
+	"host":     AttributeCopilotDownloadResultHost,
+	"address":  AttributeCopilotDownloadResultAddress,
+	"redirect": AttributeCopilotDownloadResultRedirect,
+	"expired":  AttributeCopilotDownloadResultExpired,
+	"missing":  AttributeCopilotDownloadResultMissing,
+	"status":   AttributeCopilotDownloadResultStatus,
+	"size":     AttributeCopilotDownloadResultSize,
+	"timeout":  AttributeCopilotDownloadResultTimeout,
+	"network":  AttributeCopilotDownloadResultNetwork,
+	"unusable": AttributeCopilotDownloadResultUnusable,
+}
+
+// AttributeCopilotDropReason specifies the value copilot_drop_reason attribute.
+type AttributeCopilotDropReason int
+
+const (
+	_ AttributeCopilotDropReason = iota
+	AttributeCopilotDropReasonDuplicate
+	AttributeCopilotDropReasonOutsideWindow
+	AttributeCopilotDropReasonUnidentified
+	AttributeCopilotDropReasonMaxRecords
+	AttributeCopilotDropReasonMaxUsers
+)
+
+// String returns the string representation of the AttributeCopilotDropReason.
+func (av AttributeCopilotDropReason) String() string {
+	switch av {
+	case AttributeCopilotDropReasonDuplicate:
+		return "duplicate"
+	case AttributeCopilotDropReasonOutsideWindow:
+		return "outside_window"
+	case AttributeCopilotDropReasonUnidentified:
+		return "unidentified"
+	case AttributeCopilotDropReasonMaxRecords:
+		return "max_records"
+	case AttributeCopilotDropReasonMaxUsers:
+		return "max_users"
+	}
+	return ""
+}
+
+// MapAttributeCopilotDropReason is a helper map of string to AttributeCopilotDropReason attribute value.
+var MapAttributeCopilotDropReason = map[string]AttributeCopilotDropReason{
+	"duplicate":      AttributeCopilotDropReasonDuplicate,
+	"outside_window": AttributeCopilotDropReasonOutsideWindow,
+	"unidentified":   AttributeCopilotDropReasonUnidentified,
+	"max_records":    AttributeCopilotDropReasonMaxRecords,
+	"max_users":      AttributeCopilotDropReasonMaxUsers,
+}
+
+// AttributeCopilotRunResult specifies the value copilot_run_result attribute.
+type AttributeCopilotRunResult int
+
+const (
+	_ AttributeCopilotRunResult = iota
+	AttributeCopilotRunResultSuccess
+	AttributeCopilotRunResultUnchanged
+	AttributeCopilotRunResultPending
+	AttributeCopilotRunResultRefused
+	AttributeCopilotRunResultFailure
+	AttributeCopilotRunResultLimited
+)
+
+// String returns the string representation of the AttributeCopilotRunResult.
+func (av AttributeCopilotRunResult) String() string {
+	switch av {
+	case AttributeCopilotRunResultSuccess:
+		return "success"
+	case AttributeCopilotRunResultUnchanged:
+		return "unchanged"
+	case AttributeCopilotRunResultPending:
+		return "pending"
+	case AttributeCopilotRunResultRefused:
+		return "refused"
+	case AttributeCopilotRunResultFailure:
+		return "failure"
+	case AttributeCopilotRunResultLimited:
+		return "limited"
+	}
+	return ""
+}
+
+// MapAttributeCopilotRunResult is a helper map of string to AttributeCopilotRunResult attribute value.
+var MapAttributeCopilotRunResult = map[string]AttributeCopilotRunResult{
+	"success":   AttributeCopilotRunResultSuccess,
+	"unchanged": AttributeCopilotRunResultUnchanged,
+	"pending":   AttributeCopilotRunResultPending,
+	"refused":   AttributeCopilotRunResultRefused,
+	"failure":   AttributeCopilotRunResultFailure,
+	"limited":   AttributeCopilotRunResultLimited,
+}
+
+// AttributeCopilotScope specifies the value copilot_scope attribute.
+type AttributeCopilotScope int
+
+const (
+	_ AttributeCopilotScope = iota
+	AttributeCopilotScopeOrg
+	AttributeCopilotScopeOrgUsers
+	AttributeCopilotScopeOrgTeams
+	AttributeCopilotScopeOrgRepos
+	AttributeCopilotScopeOrgSeats
+	AttributeCopilotScopeEnterprise
+	AttributeCopilotScopeEnterpriseUsers
+	AttributeCopilotScopeEnterpriseTeams
+	AttributeCopilotScopeEnterpriseRepos
+	AttributeCopilotScopeEnterpriseSeats
+)
+
+// String returns the string representation of the AttributeCopilotScope.
+func (av AttributeCopilotScope) String() string {
+	switch av {
+	case AttributeCopilotScopeOrg:
+		return "org"
+	case AttributeCopilotScopeOrgUsers:
+		return "org_users"
+	case AttributeCopilotScopeOrgTeams:
+		return "org_teams"
+	case AttributeCopilotScopeOrgRepos:
+		return "org_repos"
+	case AttributeCopilotScopeOrgSeats:
+		return "org_seats"
+	case AttributeCopilotScopeEnterprise:
+		return "enterprise"
+	case AttributeCopilotScopeEnterpriseUsers:
+		return "enterprise_users"
+	case AttributeCopilotScopeEnterpriseTeams:
+		return "enterprise_teams"
+	case AttributeCopilotScopeEnterpriseRepos:
+		return "enterprise_repos"
+	case AttributeCopilotScopeEnterpriseSeats:
+		return "enterprise_seats"
+	}
+	return ""
+}
+
+// MapAttributeCopilotScope is a helper map of string to AttributeCopilotScope attribute value.
+var MapAttributeCopilotScope = map[string]AttributeCopilotScope{
+	"org":              AttributeCopilotScopeOrg,
+	"org_users":        AttributeCopilotScopeOrgUsers,
+	"org_teams":        AttributeCopilotScopeOrgTeams,
+	"org_repos":        AttributeCopilotScopeOrgRepos,
+	"org_seats":        AttributeCopilotScopeOrgSeats,
+	"enterprise":       AttributeCopilotScopeEnterprise,
+	"enterprise_users": AttributeCopilotScopeEnterpriseUsers,
+	"enterprise_teams": AttributeCopilotScopeEnterpriseTeams,
+	"enterprise_repos": AttributeCopilotScopeEnterpriseRepos,
+	"enterprise_seats": AttributeCopilotScopeEnterpriseSeats,
+}
+
 // AttributeDeferReason specifies the value defer_reason attribute.
 type AttributeDeferReason int
 
@@ -402,6 +606,82 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.app.rate_limit_remaining",
 		Attributes: []string{"org", "installation_id"},
 	},
+	GhCopilotActiveUsers: metricInfo{
+		Name:       "gh.copilot.active_users",
+		Attributes: []string{"copilot_owner", "copilot_report", "copilot_user_window", "copilot_user_kind"},
+	},
+	GhCopilotAdoptionUsers: metricInfo{
+		Name:       "gh.copilot.adoption_users",
+		Attributes: []string{"copilot_owner", "copilot_report", "copilot_phase"},
+	},
+	GhCopilotAiCreditsUsed: metricInfo{
+		Name:       "gh.copilot.ai_credits_used",
+		Attributes: []string{"copilot_owner", "copilot_user", "copilot_report", "copilot_window", "copilot_team"},
+	},
+	GhCopilotCli: metricInfo{
+		Name:       "gh.copilot.cli",
+		Attributes: []string{"copilot_owner", "copilot_report", "copilot_window", "copilot_cli_kind"},
+	},
+	GhCopilotMinutesToMerge: metricInfo{
+		Name:       "gh.copilot.minutes_to_merge",
+		Attributes: []string{"copilot_owner", "copilot_repo_name", "copilot_report", "copilot_merge_kind"},
+	},
+	GhCopilotPullRequests: metricInfo{
+		Name:       "gh.copilot.pull_requests",
+		Attributes: []string{"copilot_owner", "copilot_repo_name", "copilot_report", "copilot_window", "copilot_pull_request_kind"},
+	},
+	GhCopilotReportDayUnixtime: metricInfo{
+		Name:       "gh.copilot.report_day_unixtime",
+		Attributes: []string{"copilot_owner", "copilot_day_report"},
+	},
+	GhCopilotSeats: metricInfo{
+		Name:       "gh.copilot.seats",
+		Attributes: []string{"copilot_owner", "copilot_report", "copilot_seat_state"},
+	},
+	GhCopilotUsageCodeAcceptanceActivityCount: metricInfo{
+		Name:       "gh.copilot.usage.code_acceptance_activity_count",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
+	GhCopilotUsageCodeGenerationActivityCount: metricInfo{
+		Name:       "gh.copilot.usage.code_generation_activity_count",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
+	GhCopilotUsageLocAddedSum: metricInfo{
+		Name:       "gh.copilot.usage.loc_added_sum",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
+	GhCopilotUsageLocDeletedSum: metricInfo{
+		Name:       "gh.copilot.usage.loc_deleted_sum",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
+	GhCopilotUsageLocSuggestedToAddSum: metricInfo{
+		Name:       "gh.copilot.usage.loc_suggested_to_add_sum",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
+	GhCopilotUsageLocSuggestedToDeleteSum: metricInfo{
+		Name:       "gh.copilot.usage.loc_suggested_to_delete_sum",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
+	GhCopilotUsagePullRequestsTotalCreated: metricInfo{
+		Name:       "gh.copilot.usage.pull_requests_total_created",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day"},
+	},
+	GhCopilotUsagePullRequestsTotalCreatedByCopilot: metricInfo{
+		Name:       "gh.copilot.usage.pull_requests_total_created_by_copilot",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day"},
+	},
+	GhCopilotUsagePullRequestsTotalReviewed: metricInfo{
+		Name:       "gh.copilot.usage.pull_requests_total_reviewed",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day"},
+	},
+	GhCopilotUsagePullRequestsTotalReviewedByCopilot: metricInfo{
+		Name:       "gh.copilot.usage.pull_requests_total_reviewed_by_copilot",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day"},
+	},
+	GhCopilotUsageUserInitiatedInteractionCount: metricInfo{
+		Name:       "gh.copilot.usage.user_initiated_interaction_count",
+		Attributes: []string{"copilot_owner", "copilot_repo", "copilot_user", "copilot_report", "copilot_window", "copilot_team", "copilot_day", "copilot_feature", "copilot_ide", "copilot_language", "copilot_model"},
+	},
 	GhExporterBackfillEnqueuesDropped: metricInfo{
 		Name:       "gh.exporter.backfill_enqueues_dropped",
 		Attributes: []string{"org", "defer_reason"},
@@ -421,6 +701,18 @@ var MetricsInfo = metricsInfo{
 	GhExporterBuildInfo: metricInfo{
 		Name:       "gh.exporter.build_info",
 		Attributes: []string{"version", "revision", "goversion", "collector"},
+	},
+	GhExporterCopilotRecordsDropped: metricInfo{
+		Name:       "gh.exporter.copilot_records_dropped",
+		Attributes: []string{"copilot_scope", "copilot_drop_reason"},
+	},
+	GhExporterCopilotReportDownload: metricInfo{
+		Name:       "gh.exporter.copilot_report_download",
+		Attributes: []string{"copilot_scope", "copilot_download_result"},
+	},
+	GhExporterCopilotScrapeRuns: metricInfo{
+		Name:       "gh.exporter.copilot_scrape_runs",
+		Attributes: []string{"copilot_scope", "copilot_run_result"},
 	},
 	GhExporterCoverageLag: metricInfo{
 		Name:       "gh.exporter.coverage_lag",
@@ -558,70 +850,156 @@ var MetricsInfo = metricsInfo{
 }
 
 type metricsInfo struct {
-	GhActivityCommits                      metricInfo
-	GhActivityCommits24h                   metricInfo
-	GhActivityIssueComments                metricInfo
-	GhActivityIssueComments24h             metricInfo
-	GhActivityIssuesClosed                 metricInfo
-	GhActivityIssuesClosed24h              metricInfo
-	GhActivityIssuesOpened                 metricInfo
-	GhActivityIssuesOpened24h              metricInfo
-	GhActivityLastEventUnixtime            metricInfo
-	GhActivityLocAdded                     metricInfo
-	GhActivityLocAddedWeekly               metricInfo
-	GhActivityLocRemoved                   metricInfo
-	GhActivityLocRemovedWeekly             metricInfo
-	GhActivityPrsMerged                    metricInfo
-	GhActivityPrsMerged24h                 metricInfo
-	GhActivityPrsOpened                    metricInfo
-	GhActivityPrsOpened24h                 metricInfo
-	GhActivityReviewsSubmitted             metricInfo
-	GhActivityReviewsSubmitted24h          metricInfo
-	GhAppRateLimitRemaining                metricInfo
-	GhExporterBackfillEnqueuesDropped      metricInfo
-	GhExporterBackfillJobsDeduped          metricInfo
-	GhExporterBackfillJobsEnqueued         metricInfo
-	GhExporterBackfillJobsProcessed        metricInfo
-	GhExporterBuildInfo                    metricInfo
-	GhExporterCoverageLag                  metricInfo
-	GhExporterCredentialExpiresUnixtime    metricInfo
-	GhExporterDependencyHealth             metricInfo
-	GhExporterGaps                         metricInfo
-	GhExporterGithubDeprecations           metricInfo
-	GhExporterGithubMispricedQueries       metricInfo
-	GhExporterGithubPoints                 metricInfo
-	GhExporterGithubRateLimit              metricInfo
-	GhExporterGithubRateLimitRemaining     metricInfo
-	GhExporterGithubRateLimitResetUnixtime metricInfo
-	GhExporterGithubRequests               metricInfo
-	GhExporterGithubSecondaryLimitHits     metricInfo
-	GhExporterInvalidValues                metricInfo
-	GhExporterLeader                       metricInfo
-	GhExporterLeaderCycleLastRunUnixtime   metricInfo
-	GhExporterLocFallbackBudgetExhausted   metricInfo
-	GhExporterLocFallbackIncomplete        metricInfo
-	GhExporterLocSourceMode                metricInfo
-	GhExporterMetricsCacheRefreshDuration  metricInfo
-	GhExporterMetricsSeriesLoaded          metricInfo
-	GhExporterMissingPermission            metricInfo
-	GhExporterQueueDepth                   metricInfo
-	GhExporterQueueInvalidMessages         metricInfo
-	GhExporterQueueOldestMessageAge        metricInfo
-	GhExporterQueueReturnedMessages        metricInfo
-	GhExporterReconciledEvents             metricInfo
-	GhExporterScrapeDuration               metricInfo
-	GhExporterScrapeRuns                   metricInfo
-	GhExporterSeriesOverflow               metricInfo
-	GhExporterStoreCorruptRecords          metricInfo
-	GhExporterStoreEvents                  metricInfo
-	GhExporterStoreFallback                metricInfo
-	GhExporterStoreSeries                  metricInfo
-	GhExporterStoreWrite                   metricInfo
+	GhActivityCommits                                metricInfo
+	GhActivityCommits24h                             metricInfo
+	GhActivityIssueComments                          metricInfo
+	GhActivityIssueComments24h                       metricInfo
+	GhActivityIssuesClosed                           metricInfo
+	GhActivityIssuesClosed24h                        metricInfo
+	GhActivityIssuesOpened                           metricInfo
+	GhActivityIssuesOpened24h                        metricInfo
+	GhActivityLastEventUnixtime                      metricInfo
+	GhActivityLocAdded                               metricInfo
+	GhActivityLocAddedWeekly                         metricInfo
+	GhActivityLocRemoved                             metricInfo
+	GhActivityLocRemovedWeekly                       metricInfo
+	GhActivityPrsMerged                              metricInfo
+	GhActivityPrsMerged24h                           metricInfo
+	GhActivityPrsOpened                              metricInfo
+	GhActivityPrsOpened24h                           metricInfo
+	GhActivityReviewsSubmitted                       metricInfo
+	GhActivityReviewsSubmitted24h                    metricInfo
+	GhAppRateLimitRemaining                          metricInfo
+	GhCopilotActiveUsers                             metricInfo
+	GhCopilotAdoptionUsers                           metricInfo
+	GhCopilotAiCreditsUsed                           metricInfo
+	GhCopilotCli                                     metricInfo
+	GhCopilotMinutesToMerge                          metricInfo
+	GhCopilotPullRequests                            metricInfo
+	GhCopilotReportDayUnixtime                       metricInfo
+	GhCopilotSeats                                   metricInfo
+	GhCopilotUsageCodeAcceptanceActivityCount        metricInfo
+	GhCopilotUsageCodeGenerationActivityCount        metricInfo
+	GhCopilotUsageLocAddedSum                        metricInfo
+	GhCopilotUsageLocDeletedSum                      metricInfo
+	GhCopilotUsageLocSuggestedToAddSum               metricInfo
+	GhCopilotUsageLocSuggestedToDeleteSum            metricInfo
+	GhCopilotUsagePullRequestsTotalCreated           metricInfo
+	GhCopilotUsagePullRequestsTotalCreatedByCopilot  metricInfo
+	GhCopilotUsagePullRequestsTotalReviewed          metricInfo
+	GhCopilotUsagePullRequestsTotalReviewedByCopilot metricInfo
+	GhCopilotUsageUserInitiatedInteractionCount      metricInfo
+	GhExporterBackfillEnqueuesDropped                metricInfo
+	GhExporterBackfillJobsDeduped                    metricInfo
+	GhExporterBackfillJobsEnqueued                   metricInfo
+	GhExporterBackfillJobsProcessed                  metricInfo
+	GhExporterBuildInfo                              metricInfo
+	GhExporterCopilotRecordsDropped                  metricInfo
+	GhExporterCopilotReportDownload                  metricInfo
+	GhExporterCopilotScrapeRuns                      metricInfo
+	GhExporterCoverageLag                            metricInfo
+	GhExporterCredentialExpiresUnixtime              metricInfo
+	GhExporterDependencyHealth                       metricInfo
+	GhExporterGaps                                   metricInfo
+	GhExporterGithubDeprecations                     metricInfo
+	GhExporterGithubMispricedQueries                 metricInfo
+	GhExporterGithubPoints                           metricInfo
+	GhExporterGithubRateLimit                        metricInfo
+	GhExporterGithubRateLimitRemaining               metricInfo
+	GhExporterGithubRateLimitResetUnixtime           metricInfo
+	GhExporterGithubRequests                         metricInfo
+	GhExporterGithubSecondaryLimitHits               metricInfo
+	GhExporterInvalidValues                          metricInfo
+	GhExporterLeader                                 metricInfo
+	GhExporterLeaderCycleLastRunUnixtime             metricInfo
+	GhExporterLocFallbackBudgetExhausted             metricInfo
+	GhExporterLocFallbackIncomplete                  metricInfo
+	GhExporterLocSourceMode                          metricInfo
+	GhExporterMetricsCacheRefreshDuration            metricInfo
+	GhExporterMetricsSeriesLoaded                    metricInfo
+	GhExporterMissingPermission                      metricInfo
+	GhExporterQueueDepth                             metricInfo
+	GhExporterQueueInvalidMessages                   metricInfo
+	GhExporterQueueOldestMessageAge                  metricInfo
+	GhExporterQueueReturnedMessages                  metricInfo
+	GhExporterReconciledEvents                       metricInfo
+	GhExporterScrapeDuration                         metricInfo
+	GhExporterScrapeRuns                             metricInfo
+	GhExporterSeriesOverflow                         metricInfo
+	GhExporterStoreCorruptRecords                    metricInfo
+	GhExporterStoreEvents                            metricInfo
+	GhExporterStoreFallback                          metricInfo
+	GhExporterStoreSeries                            metricInfo
+	GhExporterStoreWrite                             metricInfo
 }
 
 type metricInfo struct {
 	Name       string
 	Attributes []string
+}
+
+type MetricAttributeOption interface {
+	apply(pmetric.NumberDataPoint)
+}
+
+type metricAttributeOptionFunc func(pmetric.NumberDataPoint)
+
+func (maof metricAttributeOptionFunc) apply(dp pmetric.NumberDataPoint) {
+	maof(dp)
+}
+
+func WithCopilotDayMetricAttribute(copilotDayAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("day", copilotDayAttributeValue)
+	})
+}
+
+func WithCopilotFeatureMetricAttribute(copilotFeatureAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("feature", copilotFeatureAttributeValue)
+	})
+}
+
+func WithCopilotIdeMetricAttribute(copilotIdeAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("ide", copilotIdeAttributeValue)
+	})
+}
+
+func WithCopilotLanguageMetricAttribute(copilotLanguageAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("language", copilotLanguageAttributeValue)
+	})
+}
+
+func WithCopilotModelMetricAttribute(copilotModelAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("model", copilotModelAttributeValue)
+	})
+}
+
+func WithCopilotRepoNameMetricAttribute(copilotRepoNameAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("repo", copilotRepoNameAttributeValue)
+	})
+}
+
+func WithCopilotReportMetricAttribute(copilotReportAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("scope", copilotReportAttributeValue)
+	})
+}
+
+func WithCopilotTeamMetricAttribute(copilotTeamAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("team", copilotTeamAttributeValue)
+	})
+}
+
+func WithCopilotWindowMetricAttribute(copilotWindowAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("window", copilotWindowAttributeValue)
+	})
 }
 
 type metricGhActivityCommits struct {
@@ -1721,6 +2099,1079 @@ func newMetricGhAppRateLimitRemaining(cfg GhAppRateLimitRemainingMetricConfig) m
 	return m
 }
 
+type metricGhCopilotActiveUsers struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   GhCopilotActiveUsersMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.active_users metric with initial data.
+func (m *metricGhCopilotActiveUsers) init() {
+	m.data.SetName("gh.copilot.active_users")
+	m.data.SetDescription("Distinct users of Copilot up to the newest day of the report.")
+	m.data.SetUnit("{user}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotActiveUsers) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotUserWindowAttributeValue string, copilotUserKindAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("window", copilotUserWindowAttributeValue)
+	dp.Attributes().PutStr("kind", copilotUserKindAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotActiveUsers) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotActiveUsers) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotActiveUsers(cfg GhCopilotActiveUsersMetricConfig) metricGhCopilotActiveUsers {
+	m := metricGhCopilotActiveUsers{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotAdoptionUsers struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhCopilotAdoptionUsersMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.adoption_users metric with initial data.
+func (m *metricGhCopilotAdoptionUsers) init() {
+	m.data.SetName("gh.copilot.adoption_users")
+	m.data.SetDescription("Engaged users in each adoption phase on the newest day of the report.")
+	m.data.SetUnit("{user}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotAdoptionUsers) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotPhaseAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("phase", copilotPhaseAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotAdoptionUsers) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotAdoptionUsers) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotAdoptionUsers(cfg GhCopilotAdoptionUsersMetricConfig) metricGhCopilotAdoptionUsers {
+	m := metricGhCopilotAdoptionUsers{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotAiCreditsUsed struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhCopilotAiCreditsUsedMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.ai_credits_used metric with initial data.
+func (m *metricGhCopilotAiCreditsUsed) init() {
+	m.data.SetName("gh.copilot.ai_credits_used")
+	m.data.SetDescription("AI credits that were used. A signal of use, not the bill.")
+	m.data.SetUnit("{credit}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotAiCreditsUsed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, copilotOwnerAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotAiCreditsUsed) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotAiCreditsUsed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotAiCreditsUsed(cfg GhCopilotAiCreditsUsedMetricConfig) metricGhCopilotAiCreditsUsed {
+	m := metricGhCopilotAiCreditsUsed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotCli struct {
+	data     pmetric.Metric           // data buffer for generated metric.
+	config   GhCopilotCliMetricConfig // metric config provided by user.
+	capacity int                      // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.cli metric with initial data.
+func (m *metricGhCopilotCli) init() {
+	m.data.SetName("gh.copilot.cli")
+	m.data.SetDescription("Use of Copilot on the command line.")
+	m.data.SetUnit("{item}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotCli) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotCliKindAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("what", copilotCliKindAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotCli) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotCli) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotCli(cfg GhCopilotCliMetricConfig) metricGhCopilotCli {
+	m := metricGhCopilotCli{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotMinutesToMerge struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   GhCopilotMinutesToMergeMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.minutes_to_merge metric with initial data.
+func (m *metricGhCopilotMinutesToMerge) init() {
+	m.data.SetName("gh.copilot.minutes_to_merge")
+	m.data.SetDescription("Median time to merge of the newest day that has one, in minutes.")
+	m.data.SetUnit("min{median}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotMinutesToMerge) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, copilotOwnerAttributeValue string, copilotMergeKindAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("what", copilotMergeKindAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotMinutesToMerge) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotMinutesToMerge) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotMinutesToMerge(cfg GhCopilotMinutesToMergeMetricConfig) metricGhCopilotMinutesToMerge {
+	m := metricGhCopilotMinutesToMerge{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotPullRequests struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   GhCopilotPullRequestsMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.pull_requests metric with initial data.
+func (m *metricGhCopilotPullRequests) init() {
+	m.data.SetName("gh.copilot.pull_requests")
+	m.data.SetDescription("Merged pull requests, and suggestions in reviews.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotPullRequests) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotPullRequestKindAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("what", copilotPullRequestKindAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotPullRequests) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotPullRequests) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotPullRequests(cfg GhCopilotPullRequestsMetricConfig) metricGhCopilotPullRequests {
+	m := metricGhCopilotPullRequests{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotReportDayUnixtime struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   GhCopilotReportDayUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.report_day_unixtime metric with initial data.
+func (m *metricGhCopilotReportDayUnixtime) init() {
+	m.data.SetName("gh.copilot.report_day_unixtime")
+	m.data.SetDescription("Start of the newest day of the report, in seconds since 1970.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotReportDayUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotDayReportAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("scope", copilotDayReportAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotReportDayUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotReportDayUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotReportDayUnixtime(cfg GhCopilotReportDayUnixtimeMetricConfig) metricGhCopilotReportDayUnixtime {
+	m := metricGhCopilotReportDayUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotSeats struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   GhCopilotSeatsMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.seats metric with initial data.
+func (m *metricGhCopilotSeats) init() {
+	m.data.SetName("gh.copilot.seats")
+	m.data.SetDescription("Seats of Copilot.")
+	m.data.SetUnit("{seat}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotSeats) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotSeatStateAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("state", copilotSeatStateAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotSeats) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotSeats) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotSeats(cfg GhCopilotSeatsMetricConfig) metricGhCopilotSeats {
+	m := metricGhCopilotSeats{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageCodeAcceptanceActivityCount struct {
+	data     pmetric.Metric                                        // data buffer for generated metric.
+	config   GhCopilotUsageCodeAcceptanceActivityCountMetricConfig // metric config provided by user.
+	capacity int                                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.code_acceptance_activity_count metric with initial data.
+func (m *metricGhCopilotUsageCodeAcceptanceActivityCount) init() {
+	m.data.SetName("gh.copilot.usage.code_acceptance_activity_count")
+	m.data.SetDescription("Generated code that users accepted with a built-in action.")
+	m.data.SetUnit("{acceptance}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageCodeAcceptanceActivityCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageCodeAcceptanceActivityCount) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageCodeAcceptanceActivityCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageCodeAcceptanceActivityCount(cfg GhCopilotUsageCodeAcceptanceActivityCountMetricConfig) metricGhCopilotUsageCodeAcceptanceActivityCount {
+	m := metricGhCopilotUsageCodeAcceptanceActivityCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageCodeGenerationActivityCount struct {
+	data     pmetric.Metric                                        // data buffer for generated metric.
+	config   GhCopilotUsageCodeGenerationActivityCountMetricConfig // metric config provided by user.
+	capacity int                                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.code_generation_activity_count metric with initial data.
+func (m *metricGhCopilotUsageCodeGenerationActivityCount) init() {
+	m.data.SetName("gh.copilot.usage.code_generation_activity_count")
+	m.data.SetDescription("Completions, code blocks and edits that Copilot generated.")
+	m.data.SetUnit("{generation}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageCodeGenerationActivityCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageCodeGenerationActivityCount) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageCodeGenerationActivityCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageCodeGenerationActivityCount(cfg GhCopilotUsageCodeGenerationActivityCountMetricConfig) metricGhCopilotUsageCodeGenerationActivityCount {
+	m := metricGhCopilotUsageCodeGenerationActivityCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageLocAddedSum struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhCopilotUsageLocAddedSumMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.loc_added_sum metric with initial data.
+func (m *metricGhCopilotUsageLocAddedSum) init() {
+	m.data.SetName("gh.copilot.usage.loc_added_sum")
+	m.data.SetDescription("Lines that were added with Copilot.")
+	m.data.SetUnit("{line}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageLocAddedSum) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageLocAddedSum) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageLocAddedSum) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageLocAddedSum(cfg GhCopilotUsageLocAddedSumMetricConfig) metricGhCopilotUsageLocAddedSum {
+	m := metricGhCopilotUsageLocAddedSum{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageLocDeletedSum struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   GhCopilotUsageLocDeletedSumMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.loc_deleted_sum metric with initial data.
+func (m *metricGhCopilotUsageLocDeletedSum) init() {
+	m.data.SetName("gh.copilot.usage.loc_deleted_sum")
+	m.data.SetDescription("Lines that were deleted with Copilot.")
+	m.data.SetUnit("{line}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageLocDeletedSum) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageLocDeletedSum) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageLocDeletedSum) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageLocDeletedSum(cfg GhCopilotUsageLocDeletedSumMetricConfig) metricGhCopilotUsageLocDeletedSum {
+	m := metricGhCopilotUsageLocDeletedSum{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageLocSuggestedToAddSum struct {
+	data     pmetric.Metric                                 // data buffer for generated metric.
+	config   GhCopilotUsageLocSuggestedToAddSumMetricConfig // metric config provided by user.
+	capacity int                                            // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.loc_suggested_to_add_sum metric with initial data.
+func (m *metricGhCopilotUsageLocSuggestedToAddSum) init() {
+	m.data.SetName("gh.copilot.usage.loc_suggested_to_add_sum")
+	m.data.SetDescription("Lines that Copilot suggested to add.")
+	m.data.SetUnit("{line}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageLocSuggestedToAddSum) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageLocSuggestedToAddSum) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageLocSuggestedToAddSum) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageLocSuggestedToAddSum(cfg GhCopilotUsageLocSuggestedToAddSumMetricConfig) metricGhCopilotUsageLocSuggestedToAddSum {
+	m := metricGhCopilotUsageLocSuggestedToAddSum{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageLocSuggestedToDeleteSum struct {
+	data     pmetric.Metric                                    // data buffer for generated metric.
+	config   GhCopilotUsageLocSuggestedToDeleteSumMetricConfig // metric config provided by user.
+	capacity int                                               // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.loc_suggested_to_delete_sum metric with initial data.
+func (m *metricGhCopilotUsageLocSuggestedToDeleteSum) init() {
+	m.data.SetName("gh.copilot.usage.loc_suggested_to_delete_sum")
+	m.data.SetDescription("Lines that Copilot suggested to delete.")
+	m.data.SetUnit("{line}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageLocSuggestedToDeleteSum) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageLocSuggestedToDeleteSum) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageLocSuggestedToDeleteSum) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageLocSuggestedToDeleteSum(cfg GhCopilotUsageLocSuggestedToDeleteSumMetricConfig) metricGhCopilotUsageLocSuggestedToDeleteSum {
+	m := metricGhCopilotUsageLocSuggestedToDeleteSum{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsagePullRequestsTotalCreated struct {
+	data     pmetric.Metric                                     // data buffer for generated metric.
+	config   GhCopilotUsagePullRequestsTotalCreatedMetricConfig // metric config provided by user.
+	capacity int                                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.pull_requests_total_created metric with initial data.
+func (m *metricGhCopilotUsagePullRequestsTotalCreated) init() {
+	m.data.SetName("gh.copilot.usage.pull_requests_total_created")
+	m.data.SetDescription("Pull requests that were created.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsagePullRequestsTotalCreated) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsagePullRequestsTotalCreated) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsagePullRequestsTotalCreated) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsagePullRequestsTotalCreated(cfg GhCopilotUsagePullRequestsTotalCreatedMetricConfig) metricGhCopilotUsagePullRequestsTotalCreated {
+	m := metricGhCopilotUsagePullRequestsTotalCreated{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsagePullRequestsTotalCreatedByCopilot struct {
+	data     pmetric.Metric                                              // data buffer for generated metric.
+	config   GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig // metric config provided by user.
+	capacity int                                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.pull_requests_total_created_by_copilot metric with initial data.
+func (m *metricGhCopilotUsagePullRequestsTotalCreatedByCopilot) init() {
+	m.data.SetName("gh.copilot.usage.pull_requests_total_created_by_copilot")
+	m.data.SetDescription("Pull requests that Copilot created.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsagePullRequestsTotalCreatedByCopilot) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsagePullRequestsTotalCreatedByCopilot) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsagePullRequestsTotalCreatedByCopilot) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsagePullRequestsTotalCreatedByCopilot(cfg GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig) metricGhCopilotUsagePullRequestsTotalCreatedByCopilot {
+	m := metricGhCopilotUsagePullRequestsTotalCreatedByCopilot{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsagePullRequestsTotalReviewed struct {
+	data     pmetric.Metric                                      // data buffer for generated metric.
+	config   GhCopilotUsagePullRequestsTotalReviewedMetricConfig // metric config provided by user.
+	capacity int                                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.pull_requests_total_reviewed metric with initial data.
+func (m *metricGhCopilotUsagePullRequestsTotalReviewed) init() {
+	m.data.SetName("gh.copilot.usage.pull_requests_total_reviewed")
+	m.data.SetDescription("Pull requests that were reviewed.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsagePullRequestsTotalReviewed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsagePullRequestsTotalReviewed) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsagePullRequestsTotalReviewed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsagePullRequestsTotalReviewed(cfg GhCopilotUsagePullRequestsTotalReviewedMetricConfig) metricGhCopilotUsagePullRequestsTotalReviewed {
+	m := metricGhCopilotUsagePullRequestsTotalReviewed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsagePullRequestsTotalReviewedByCopilot struct {
+	data     pmetric.Metric                                               // data buffer for generated metric.
+	config   GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig // metric config provided by user.
+	capacity int                                                          // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.pull_requests_total_reviewed_by_copilot metric with initial data.
+func (m *metricGhCopilotUsagePullRequestsTotalReviewedByCopilot) init() {
+	m.data.SetName("gh.copilot.usage.pull_requests_total_reviewed_by_copilot")
+	m.data.SetDescription("Pull requests that Copilot reviewed.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsagePullRequestsTotalReviewedByCopilot) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsagePullRequestsTotalReviewedByCopilot) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsagePullRequestsTotalReviewedByCopilot) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsagePullRequestsTotalReviewedByCopilot(cfg GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig) metricGhCopilotUsagePullRequestsTotalReviewedByCopilot {
+	m := metricGhCopilotUsagePullRequestsTotalReviewedByCopilot{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhCopilotUsageUserInitiatedInteractionCount struct {
+	data     pmetric.Metric                                          // data buffer for generated metric.
+	config   GhCopilotUsageUserInitiatedInteractionCountMetricConfig // metric config provided by user.
+	capacity int                                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.copilot.usage.user_initiated_interaction_count metric with initial data.
+func (m *metricGhCopilotUsageUserInitiatedInteractionCount) init() {
+	m.data.SetName("gh.copilot.usage.user_initiated_interaction_count")
+	m.data.SetDescription("Prompts that users sent to Copilot.")
+	m.data.SetUnit("{prompt}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhCopilotUsageUserInitiatedInteractionCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", copilotOwnerAttributeValue)
+	dp.Attributes().PutStr("repo", copilotRepoAttributeValue)
+	dp.Attributes().PutStr("user", copilotUserAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhCopilotUsageUserInitiatedInteractionCount) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhCopilotUsageUserInitiatedInteractionCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhCopilotUsageUserInitiatedInteractionCount(cfg GhCopilotUsageUserInitiatedInteractionCountMetricConfig) metricGhCopilotUsageUserInitiatedInteractionCount {
+	m := metricGhCopilotUsageUserInitiatedInteractionCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterBackfillEnqueuesDropped struct {
 	data     pmetric.Metric                                // data buffer for generated metric.
 	config   GhExporterBackfillEnqueuesDroppedMetricConfig // metric config provided by user.
@@ -1988,6 +3439,171 @@ func (m *metricGhExporterBuildInfo) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhExporterBuildInfo(cfg GhExporterBuildInfoMetricConfig) metricGhExporterBuildInfo {
 	m := metricGhExporterBuildInfo{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterCopilotRecordsDropped struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterCopilotRecordsDroppedMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.copilot_records_dropped metric with initial data.
+func (m *metricGhExporterCopilotRecordsDropped) init() {
+	m.data.SetName("gh.exporter.copilot_records_dropped")
+	m.data.SetDescription("Rows of Copilot reports that were not used.")
+	m.data.SetUnit("{row}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterCopilotRecordsDropped) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotScopeAttributeValue string, copilotDropReasonAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("scope", copilotScopeAttributeValue)
+	dp.Attributes().PutStr("reason", copilotDropReasonAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterCopilotRecordsDropped) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterCopilotRecordsDropped) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterCopilotRecordsDropped(cfg GhExporterCopilotRecordsDroppedMetricConfig) metricGhExporterCopilotRecordsDropped {
+	m := metricGhExporterCopilotRecordsDropped{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterCopilotReportDownload struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterCopilotReportDownloadMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.copilot_report_download metric with initial data.
+func (m *metricGhExporterCopilotReportDownload) init() {
+	m.data.SetName("gh.exporter.copilot_report_download")
+	m.data.SetDescription("Copilot reports whose files were read, or could not be used.")
+	m.data.SetUnit("{report}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterCopilotReportDownload) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotScopeAttributeValue string, copilotDownloadResultAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("scope", copilotScopeAttributeValue)
+	dp.Attributes().PutStr("result", copilotDownloadResultAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterCopilotReportDownload) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterCopilotReportDownload) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterCopilotReportDownload(cfg GhExporterCopilotReportDownloadMetricConfig) metricGhExporterCopilotReportDownload {
+	m := metricGhExporterCopilotReportDownload{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterCopilotScrapeRuns struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   GhExporterCopilotScrapeRunsMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.copilot_scrape_runs metric with initial data.
+func (m *metricGhExporterCopilotScrapeRuns) init() {
+	m.data.SetName("gh.exporter.copilot_scrape_runs")
+	m.data.SetDescription("Requests for Copilot reports, with their files.")
+	m.data.SetUnit("{run}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterCopilotScrapeRuns) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, copilotScopeAttributeValue string, copilotRunResultAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("scope", copilotScopeAttributeValue)
+	dp.Attributes().PutStr("result", copilotRunResultAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterCopilotScrapeRuns) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterCopilotScrapeRuns) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterCopilotScrapeRuns(cfg GhExporterCopilotScrapeRunsMetricConfig) metricGhExporterCopilotScrapeRuns {
+	m := metricGhExporterCopilotScrapeRuns{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3806,72 +5422,94 @@ func newMetricGhExporterStoreWrite(cfg GhExporterStoreWriteMetricConfig) metricG
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
-	config                                       MetricsBuilderConfig // config of the metrics builder.
-	startTime                                    pcommon.Timestamp    // start time that will be applied to all recorded data points.
-	metricsCapacity                              int                  // maximum observed number of metrics per resource.
-	metricsBuffer                                pmetric.Metrics      // accumulates metrics data before emitting.
-	buildInfo                                    component.BuildInfo  // contains version information.
-	resourceAttributeIncludeFilter               map[string]filter.Filter
-	resourceAttributeExcludeFilter               map[string]filter.Filter
-	metricGhActivityCommits                      metricGhActivityCommits
-	metricGhActivityCommits24h                   metricGhActivityCommits24h
-	metricGhActivityIssueComments                metricGhActivityIssueComments
-	metricGhActivityIssueComments24h             metricGhActivityIssueComments24h
-	metricGhActivityIssuesClosed                 metricGhActivityIssuesClosed
-	metricGhActivityIssuesClosed24h              metricGhActivityIssuesClosed24h
-	metricGhActivityIssuesOpened                 metricGhActivityIssuesOpened
-	metricGhActivityIssuesOpened24h              metricGhActivityIssuesOpened24h
-	metricGhActivityLastEventUnixtime            metricGhActivityLastEventUnixtime
-	metricGhActivityLocAdded                     metricGhActivityLocAdded
-	metricGhActivityLocAddedWeekly               metricGhActivityLocAddedWeekly
-	metricGhActivityLocRemoved                   metricGhActivityLocRemoved
-	metricGhActivityLocRemovedWeekly             metricGhActivityLocRemovedWeekly
-	metricGhActivityPrsMerged                    metricGhActivityPrsMerged
-	metricGhActivityPrsMerged24h                 metricGhActivityPrsMerged24h
-	metricGhActivityPrsOpened                    metricGhActivityPrsOpened
-	metricGhActivityPrsOpened24h                 metricGhActivityPrsOpened24h
-	metricGhActivityReviewsSubmitted             metricGhActivityReviewsSubmitted
-	metricGhActivityReviewsSubmitted24h          metricGhActivityReviewsSubmitted24h
-	metricGhAppRateLimitRemaining                metricGhAppRateLimitRemaining
-	metricGhExporterBackfillEnqueuesDropped      metricGhExporterBackfillEnqueuesDropped
-	metricGhExporterBackfillJobsDeduped          metricGhExporterBackfillJobsDeduped
-	metricGhExporterBackfillJobsEnqueued         metricGhExporterBackfillJobsEnqueued
-	metricGhExporterBackfillJobsProcessed        metricGhExporterBackfillJobsProcessed
-	metricGhExporterBuildInfo                    metricGhExporterBuildInfo
-	metricGhExporterCoverageLag                  metricGhExporterCoverageLag
-	metricGhExporterCredentialExpiresUnixtime    metricGhExporterCredentialExpiresUnixtime
-	metricGhExporterDependencyHealth             metricGhExporterDependencyHealth
-	metricGhExporterGaps                         metricGhExporterGaps
-	metricGhExporterGithubDeprecations           metricGhExporterGithubDeprecations
-	metricGhExporterGithubMispricedQueries       metricGhExporterGithubMispricedQueries
-	metricGhExporterGithubPoints                 metricGhExporterGithubPoints
-	metricGhExporterGithubRateLimit              metricGhExporterGithubRateLimit
-	metricGhExporterGithubRateLimitRemaining     metricGhExporterGithubRateLimitRemaining
-	metricGhExporterGithubRateLimitResetUnixtime metricGhExporterGithubRateLimitResetUnixtime
-	metricGhExporterGithubRequests               metricGhExporterGithubRequests
-	metricGhExporterGithubSecondaryLimitHits     metricGhExporterGithubSecondaryLimitHits
-	metricGhExporterInvalidValues                metricGhExporterInvalidValues
-	metricGhExporterLeader                       metricGhExporterLeader
-	metricGhExporterLeaderCycleLastRunUnixtime   metricGhExporterLeaderCycleLastRunUnixtime
-	metricGhExporterLocFallbackBudgetExhausted   metricGhExporterLocFallbackBudgetExhausted
-	metricGhExporterLocFallbackIncomplete        metricGhExporterLocFallbackIncomplete
-	metricGhExporterLocSourceMode                metricGhExporterLocSourceMode
-	metricGhExporterMetricsCacheRefreshDuration  metricGhExporterMetricsCacheRefreshDuration
-	metricGhExporterMetricsSeriesLoaded          metricGhExporterMetricsSeriesLoaded
-	metricGhExporterMissingPermission            metricGhExporterMissingPermission
-	metricGhExporterQueueDepth                   metricGhExporterQueueDepth
-	metricGhExporterQueueInvalidMessages         metricGhExporterQueueInvalidMessages
-	metricGhExporterQueueOldestMessageAge        metricGhExporterQueueOldestMessageAge
-	metricGhExporterQueueReturnedMessages        metricGhExporterQueueReturnedMessages
-	metricGhExporterReconciledEvents             metricGhExporterReconciledEvents
-	metricGhExporterScrapeDuration               metricGhExporterScrapeDuration
-	metricGhExporterScrapeRuns                   metricGhExporterScrapeRuns
-	metricGhExporterSeriesOverflow               metricGhExporterSeriesOverflow
-	metricGhExporterStoreCorruptRecords          metricGhExporterStoreCorruptRecords
-	metricGhExporterStoreEvents                  metricGhExporterStoreEvents
-	metricGhExporterStoreFallback                metricGhExporterStoreFallback
-	metricGhExporterStoreSeries                  metricGhExporterStoreSeries
-	metricGhExporterStoreWrite                   metricGhExporterStoreWrite
+	config                                                 MetricsBuilderConfig // config of the metrics builder.
+	startTime                                              pcommon.Timestamp    // start time that will be applied to all recorded data points.
+	metricsCapacity                                        int                  // maximum observed number of metrics per resource.
+	metricsBuffer                                          pmetric.Metrics      // accumulates metrics data before emitting.
+	buildInfo                                              component.BuildInfo  // contains version information.
+	resourceAttributeIncludeFilter                         map[string]filter.Filter
+	resourceAttributeExcludeFilter                         map[string]filter.Filter
+	metricGhActivityCommits                                metricGhActivityCommits
+	metricGhActivityCommits24h                             metricGhActivityCommits24h
+	metricGhActivityIssueComments                          metricGhActivityIssueComments
+	metricGhActivityIssueComments24h                       metricGhActivityIssueComments24h
+	metricGhActivityIssuesClosed                           metricGhActivityIssuesClosed
+	metricGhActivityIssuesClosed24h                        metricGhActivityIssuesClosed24h
+	metricGhActivityIssuesOpened                           metricGhActivityIssuesOpened
+	metricGhActivityIssuesOpened24h                        metricGhActivityIssuesOpened24h
+	metricGhActivityLastEventUnixtime                      metricGhActivityLastEventUnixtime
+	metricGhActivityLocAdded                               metricGhActivityLocAdded
+	metricGhActivityLocAddedWeekly                         metricGhActivityLocAddedWeekly
+	metricGhActivityLocRemoved                             metricGhActivityLocRemoved
+	metricGhActivityLocRemovedWeekly                       metricGhActivityLocRemovedWeekly
+	metricGhActivityPrsMerged                              metricGhActivityPrsMerged
+	metricGhActivityPrsMerged24h                           metricGhActivityPrsMerged24h
+	metricGhActivityPrsOpened                              metricGhActivityPrsOpened
+	metricGhActivityPrsOpened24h                           metricGhActivityPrsOpened24h
+	metricGhActivityReviewsSubmitted                       metricGhActivityReviewsSubmitted
+	metricGhActivityReviewsSubmitted24h                    metricGhActivityReviewsSubmitted24h
+	metricGhAppRateLimitRemaining                          metricGhAppRateLimitRemaining
+	metricGhCopilotActiveUsers                             metricGhCopilotActiveUsers
+	metricGhCopilotAdoptionUsers                           metricGhCopilotAdoptionUsers
+	metricGhCopilotAiCreditsUsed                           metricGhCopilotAiCreditsUsed
+	metricGhCopilotCli                                     metricGhCopilotCli
+	metricGhCopilotMinutesToMerge                          metricGhCopilotMinutesToMerge
+	metricGhCopilotPullRequests                            metricGhCopilotPullRequests
+	metricGhCopilotReportDayUnixtime                       metricGhCopilotReportDayUnixtime
+	metricGhCopilotSeats                                   metricGhCopilotSeats
+	metricGhCopilotUsageCodeAcceptanceActivityCount        metricGhCopilotUsageCodeAcceptanceActivityCount
+	metricGhCopilotUsageCodeGenerationActivityCount        metricGhCopilotUsageCodeGenerationActivityCount
+	metricGhCopilotUsageLocAddedSum                        metricGhCopilotUsageLocAddedSum
+	metricGhCopilotUsageLocDeletedSum                      metricGhCopilotUsageLocDeletedSum
+	metricGhCopilotUsageLocSuggestedToAddSum               metricGhCopilotUsageLocSuggestedToAddSum
+	metricGhCopilotUsageLocSuggestedToDeleteSum            metricGhCopilotUsageLocSuggestedToDeleteSum
+	metricGhCopilotUsagePullRequestsTotalCreated           metricGhCopilotUsagePullRequestsTotalCreated
+	metricGhCopilotUsagePullRequestsTotalCreatedByCopilot  metricGhCopilotUsagePullRequestsTotalCreatedByCopilot
+	metricGhCopilotUsagePullRequestsTotalReviewed          metricGhCopilotUsagePullRequestsTotalReviewed
+	metricGhCopilotUsagePullRequestsTotalReviewedByCopilot metricGhCopilotUsagePullRequestsTotalReviewedByCopilot
+	metricGhCopilotUsageUserInitiatedInteractionCount      metricGhCopilotUsageUserInitiatedInteractionCount
+	metricGhExporterBackfillEnqueuesDropped                metricGhExporterBackfillEnqueuesDropped
+	metricGhExporterBackfillJobsDeduped                    metricGhExporterBackfillJobsDeduped
+	metricGhExporterBackfillJobsEnqueued                   metricGhExporterBackfillJobsEnqueued
+	metricGhExporterBackfillJobsProcessed                  metricGhExporterBackfillJobsProcessed
+	metricGhExporterBuildInfo                              metricGhExporterBuildInfo
+	metricGhExporterCopilotRecordsDropped                  metricGhExporterCopilotRecordsDropped
+	metricGhExporterCopilotReportDownload                  metricGhExporterCopilotReportDownload
+	metricGhExporterCopilotScrapeRuns                      metricGhExporterCopilotScrapeRuns
+	metricGhExporterCoverageLag                            metricGhExporterCoverageLag
+	metricGhExporterCredentialExpiresUnixtime              metricGhExporterCredentialExpiresUnixtime
+	metricGhExporterDependencyHealth                       metricGhExporterDependencyHealth
+	metricGhExporterGaps                                   metricGhExporterGaps
+	metricGhExporterGithubDeprecations                     metricGhExporterGithubDeprecations
+	metricGhExporterGithubMispricedQueries                 metricGhExporterGithubMispricedQueries
+	metricGhExporterGithubPoints                           metricGhExporterGithubPoints
+	metricGhExporterGithubRateLimit                        metricGhExporterGithubRateLimit
+	metricGhExporterGithubRateLimitRemaining               metricGhExporterGithubRateLimitRemaining
+	metricGhExporterGithubRateLimitResetUnixtime           metricGhExporterGithubRateLimitResetUnixtime
+	metricGhExporterGithubRequests                         metricGhExporterGithubRequests
+	metricGhExporterGithubSecondaryLimitHits               metricGhExporterGithubSecondaryLimitHits
+	metricGhExporterInvalidValues                          metricGhExporterInvalidValues
+	metricGhExporterLeader                                 metricGhExporterLeader
+	metricGhExporterLeaderCycleLastRunUnixtime             metricGhExporterLeaderCycleLastRunUnixtime
+	metricGhExporterLocFallbackBudgetExhausted             metricGhExporterLocFallbackBudgetExhausted
+	metricGhExporterLocFallbackIncomplete                  metricGhExporterLocFallbackIncomplete
+	metricGhExporterLocSourceMode                          metricGhExporterLocSourceMode
+	metricGhExporterMetricsCacheRefreshDuration            metricGhExporterMetricsCacheRefreshDuration
+	metricGhExporterMetricsSeriesLoaded                    metricGhExporterMetricsSeriesLoaded
+	metricGhExporterMissingPermission                      metricGhExporterMissingPermission
+	metricGhExporterQueueDepth                             metricGhExporterQueueDepth
+	metricGhExporterQueueInvalidMessages                   metricGhExporterQueueInvalidMessages
+	metricGhExporterQueueOldestMessageAge                  metricGhExporterQueueOldestMessageAge
+	metricGhExporterQueueReturnedMessages                  metricGhExporterQueueReturnedMessages
+	metricGhExporterReconciledEvents                       metricGhExporterReconciledEvents
+	metricGhExporterScrapeDuration                         metricGhExporterScrapeDuration
+	metricGhExporterScrapeRuns                             metricGhExporterScrapeRuns
+	metricGhExporterSeriesOverflow                         metricGhExporterSeriesOverflow
+	metricGhExporterStoreCorruptRecords                    metricGhExporterStoreCorruptRecords
+	metricGhExporterStoreEvents                            metricGhExporterStoreEvents
+	metricGhExporterStoreFallback                          metricGhExporterStoreFallback
+	metricGhExporterStoreSeries                            metricGhExporterStoreSeries
+	metricGhExporterStoreWrite                             metricGhExporterStoreWrite
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -3893,71 +5531,93 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 }
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
-		config:                                       mbc,
-		startTime:                                    pcommon.NewTimestampFromTime(time.Now()),
-		metricsBuffer:                                pmetric.NewMetrics(),
-		buildInfo:                                    settings.BuildInfo,
-		metricGhActivityCommits:                      newMetricGhActivityCommits(mbc.Metrics.GhActivityCommits),
-		metricGhActivityCommits24h:                   newMetricGhActivityCommits24h(mbc.Metrics.GhActivityCommits24h),
-		metricGhActivityIssueComments:                newMetricGhActivityIssueComments(mbc.Metrics.GhActivityIssueComments),
-		metricGhActivityIssueComments24h:             newMetricGhActivityIssueComments24h(mbc.Metrics.GhActivityIssueComments24h),
-		metricGhActivityIssuesClosed:                 newMetricGhActivityIssuesClosed(mbc.Metrics.GhActivityIssuesClosed),
-		metricGhActivityIssuesClosed24h:              newMetricGhActivityIssuesClosed24h(mbc.Metrics.GhActivityIssuesClosed24h),
-		metricGhActivityIssuesOpened:                 newMetricGhActivityIssuesOpened(mbc.Metrics.GhActivityIssuesOpened),
-		metricGhActivityIssuesOpened24h:              newMetricGhActivityIssuesOpened24h(mbc.Metrics.GhActivityIssuesOpened24h),
-		metricGhActivityLastEventUnixtime:            newMetricGhActivityLastEventUnixtime(mbc.Metrics.GhActivityLastEventUnixtime),
-		metricGhActivityLocAdded:                     newMetricGhActivityLocAdded(mbc.Metrics.GhActivityLocAdded),
-		metricGhActivityLocAddedWeekly:               newMetricGhActivityLocAddedWeekly(mbc.Metrics.GhActivityLocAddedWeekly),
-		metricGhActivityLocRemoved:                   newMetricGhActivityLocRemoved(mbc.Metrics.GhActivityLocRemoved),
-		metricGhActivityLocRemovedWeekly:             newMetricGhActivityLocRemovedWeekly(mbc.Metrics.GhActivityLocRemovedWeekly),
-		metricGhActivityPrsMerged:                    newMetricGhActivityPrsMerged(mbc.Metrics.GhActivityPrsMerged),
-		metricGhActivityPrsMerged24h:                 newMetricGhActivityPrsMerged24h(mbc.Metrics.GhActivityPrsMerged24h),
-		metricGhActivityPrsOpened:                    newMetricGhActivityPrsOpened(mbc.Metrics.GhActivityPrsOpened),
-		metricGhActivityPrsOpened24h:                 newMetricGhActivityPrsOpened24h(mbc.Metrics.GhActivityPrsOpened24h),
-		metricGhActivityReviewsSubmitted:             newMetricGhActivityReviewsSubmitted(mbc.Metrics.GhActivityReviewsSubmitted),
-		metricGhActivityReviewsSubmitted24h:          newMetricGhActivityReviewsSubmitted24h(mbc.Metrics.GhActivityReviewsSubmitted24h),
-		metricGhAppRateLimitRemaining:                newMetricGhAppRateLimitRemaining(mbc.Metrics.GhAppRateLimitRemaining),
-		metricGhExporterBackfillEnqueuesDropped:      newMetricGhExporterBackfillEnqueuesDropped(mbc.Metrics.GhExporterBackfillEnqueuesDropped),
-		metricGhExporterBackfillJobsDeduped:          newMetricGhExporterBackfillJobsDeduped(mbc.Metrics.GhExporterBackfillJobsDeduped),
-		metricGhExporterBackfillJobsEnqueued:         newMetricGhExporterBackfillJobsEnqueued(mbc.Metrics.GhExporterBackfillJobsEnqueued),
-		metricGhExporterBackfillJobsProcessed:        newMetricGhExporterBackfillJobsProcessed(mbc.Metrics.GhExporterBackfillJobsProcessed),
-		metricGhExporterBuildInfo:                    newMetricGhExporterBuildInfo(mbc.Metrics.GhExporterBuildInfo),
-		metricGhExporterCoverageLag:                  newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
-		metricGhExporterCredentialExpiresUnixtime:    newMetricGhExporterCredentialExpiresUnixtime(mbc.Metrics.GhExporterCredentialExpiresUnixtime),
-		metricGhExporterDependencyHealth:             newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
-		metricGhExporterGaps:                         newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
-		metricGhExporterGithubDeprecations:           newMetricGhExporterGithubDeprecations(mbc.Metrics.GhExporterGithubDeprecations),
-		metricGhExporterGithubMispricedQueries:       newMetricGhExporterGithubMispricedQueries(mbc.Metrics.GhExporterGithubMispricedQueries),
-		metricGhExporterGithubPoints:                 newMetricGhExporterGithubPoints(mbc.Metrics.GhExporterGithubPoints),
-		metricGhExporterGithubRateLimit:              newMetricGhExporterGithubRateLimit(mbc.Metrics.GhExporterGithubRateLimit),
-		metricGhExporterGithubRateLimitRemaining:     newMetricGhExporterGithubRateLimitRemaining(mbc.Metrics.GhExporterGithubRateLimitRemaining),
-		metricGhExporterGithubRateLimitResetUnixtime: newMetricGhExporterGithubRateLimitResetUnixtime(mbc.Metrics.GhExporterGithubRateLimitResetUnixtime),
-		metricGhExporterGithubRequests:               newMetricGhExporterGithubRequests(mbc.Metrics.GhExporterGithubRequests),
-		metricGhExporterGithubSecondaryLimitHits:     newMetricGhExporterGithubSecondaryLimitHits(mbc.Metrics.GhExporterGithubSecondaryLimitHits),
-		metricGhExporterInvalidValues:                newMetricGhExporterInvalidValues(mbc.Metrics.GhExporterInvalidValues),
-		metricGhExporterLeader:                       newMetricGhExporterLeader(mbc.Metrics.GhExporterLeader),
-		metricGhExporterLeaderCycleLastRunUnixtime:   newMetricGhExporterLeaderCycleLastRunUnixtime(mbc.Metrics.GhExporterLeaderCycleLastRunUnixtime),
-		metricGhExporterLocFallbackBudgetExhausted:   newMetricGhExporterLocFallbackBudgetExhausted(mbc.Metrics.GhExporterLocFallbackBudgetExhausted),
-		metricGhExporterLocFallbackIncomplete:        newMetricGhExporterLocFallbackIncomplete(mbc.Metrics.GhExporterLocFallbackIncomplete),
-		metricGhExporterLocSourceMode:                newMetricGhExporterLocSourceMode(mbc.Metrics.GhExporterLocSourceMode),
-		metricGhExporterMetricsCacheRefreshDuration:  newMetricGhExporterMetricsCacheRefreshDuration(mbc.Metrics.GhExporterMetricsCacheRefreshDuration),
-		metricGhExporterMetricsSeriesLoaded:          newMetricGhExporterMetricsSeriesLoaded(mbc.Metrics.GhExporterMetricsSeriesLoaded),
-		metricGhExporterMissingPermission:            newMetricGhExporterMissingPermission(mbc.Metrics.GhExporterMissingPermission),
-		metricGhExporterQueueDepth:                   newMetricGhExporterQueueDepth(mbc.Metrics.GhExporterQueueDepth),
-		metricGhExporterQueueInvalidMessages:         newMetricGhExporterQueueInvalidMessages(mbc.Metrics.GhExporterQueueInvalidMessages),
-		metricGhExporterQueueOldestMessageAge:        newMetricGhExporterQueueOldestMessageAge(mbc.Metrics.GhExporterQueueOldestMessageAge),
-		metricGhExporterQueueReturnedMessages:        newMetricGhExporterQueueReturnedMessages(mbc.Metrics.GhExporterQueueReturnedMessages),
-		metricGhExporterReconciledEvents:             newMetricGhExporterReconciledEvents(mbc.Metrics.GhExporterReconciledEvents),
-		metricGhExporterScrapeDuration:               newMetricGhExporterScrapeDuration(mbc.Metrics.GhExporterScrapeDuration),
-		metricGhExporterScrapeRuns:                   newMetricGhExporterScrapeRuns(mbc.Metrics.GhExporterScrapeRuns),
-		metricGhExporterSeriesOverflow:               newMetricGhExporterSeriesOverflow(mbc.Metrics.GhExporterSeriesOverflow),
-		metricGhExporterStoreCorruptRecords:          newMetricGhExporterStoreCorruptRecords(mbc.Metrics.GhExporterStoreCorruptRecords),
-		metricGhExporterStoreEvents:                  newMetricGhExporterStoreEvents(mbc.Metrics.GhExporterStoreEvents),
-		metricGhExporterStoreFallback:                newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
-		metricGhExporterStoreSeries:                  newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
-		metricGhExporterStoreWrite:                   newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
-		resourceAttributeIncludeFilter:               make(map[string]filter.Filter),
-		resourceAttributeExcludeFilter:               make(map[string]filter.Filter),
+		config:                                                 mbc,
+		startTime:                                              pcommon.NewTimestampFromTime(time.Now()),
+		metricsBuffer:                                          pmetric.NewMetrics(),
+		buildInfo:                                              settings.BuildInfo,
+		metricGhActivityCommits:                                newMetricGhActivityCommits(mbc.Metrics.GhActivityCommits),
+		metricGhActivityCommits24h:                             newMetricGhActivityCommits24h(mbc.Metrics.GhActivityCommits24h),
+		metricGhActivityIssueComments:                          newMetricGhActivityIssueComments(mbc.Metrics.GhActivityIssueComments),
+		metricGhActivityIssueComments24h:                       newMetricGhActivityIssueComments24h(mbc.Metrics.GhActivityIssueComments24h),
+		metricGhActivityIssuesClosed:                           newMetricGhActivityIssuesClosed(mbc.Metrics.GhActivityIssuesClosed),
+		metricGhActivityIssuesClosed24h:                        newMetricGhActivityIssuesClosed24h(mbc.Metrics.GhActivityIssuesClosed24h),
+		metricGhActivityIssuesOpened:                           newMetricGhActivityIssuesOpened(mbc.Metrics.GhActivityIssuesOpened),
+		metricGhActivityIssuesOpened24h:                        newMetricGhActivityIssuesOpened24h(mbc.Metrics.GhActivityIssuesOpened24h),
+		metricGhActivityLastEventUnixtime:                      newMetricGhActivityLastEventUnixtime(mbc.Metrics.GhActivityLastEventUnixtime),
+		metricGhActivityLocAdded:                               newMetricGhActivityLocAdded(mbc.Metrics.GhActivityLocAdded),
+		metricGhActivityLocAddedWeekly:                         newMetricGhActivityLocAddedWeekly(mbc.Metrics.GhActivityLocAddedWeekly),
+		metricGhActivityLocRemoved:                             newMetricGhActivityLocRemoved(mbc.Metrics.GhActivityLocRemoved),
+		metricGhActivityLocRemovedWeekly:                       newMetricGhActivityLocRemovedWeekly(mbc.Metrics.GhActivityLocRemovedWeekly),
+		metricGhActivityPrsMerged:                              newMetricGhActivityPrsMerged(mbc.Metrics.GhActivityPrsMerged),
+		metricGhActivityPrsMerged24h:                           newMetricGhActivityPrsMerged24h(mbc.Metrics.GhActivityPrsMerged24h),
+		metricGhActivityPrsOpened:                              newMetricGhActivityPrsOpened(mbc.Metrics.GhActivityPrsOpened),
+		metricGhActivityPrsOpened24h:                           newMetricGhActivityPrsOpened24h(mbc.Metrics.GhActivityPrsOpened24h),
+		metricGhActivityReviewsSubmitted:                       newMetricGhActivityReviewsSubmitted(mbc.Metrics.GhActivityReviewsSubmitted),
+		metricGhActivityReviewsSubmitted24h:                    newMetricGhActivityReviewsSubmitted24h(mbc.Metrics.GhActivityReviewsSubmitted24h),
+		metricGhAppRateLimitRemaining:                          newMetricGhAppRateLimitRemaining(mbc.Metrics.GhAppRateLimitRemaining),
+		metricGhCopilotActiveUsers:                             newMetricGhCopilotActiveUsers(mbc.Metrics.GhCopilotActiveUsers),
+		metricGhCopilotAdoptionUsers:                           newMetricGhCopilotAdoptionUsers(mbc.Metrics.GhCopilotAdoptionUsers),
+		metricGhCopilotAiCreditsUsed:                           newMetricGhCopilotAiCreditsUsed(mbc.Metrics.GhCopilotAiCreditsUsed),
+		metricGhCopilotCli:                                     newMetricGhCopilotCli(mbc.Metrics.GhCopilotCli),
+		metricGhCopilotMinutesToMerge:                          newMetricGhCopilotMinutesToMerge(mbc.Metrics.GhCopilotMinutesToMerge),
+		metricGhCopilotPullRequests:                            newMetricGhCopilotPullRequests(mbc.Metrics.GhCopilotPullRequests),
+		metricGhCopilotReportDayUnixtime:                       newMetricGhCopilotReportDayUnixtime(mbc.Metrics.GhCopilotReportDayUnixtime),
+		metricGhCopilotSeats:                                   newMetricGhCopilotSeats(mbc.Metrics.GhCopilotSeats),
+		metricGhCopilotUsageCodeAcceptanceActivityCount:        newMetricGhCopilotUsageCodeAcceptanceActivityCount(mbc.Metrics.GhCopilotUsageCodeAcceptanceActivityCount),
+		metricGhCopilotUsageCodeGenerationActivityCount:        newMetricGhCopilotUsageCodeGenerationActivityCount(mbc.Metrics.GhCopilotUsageCodeGenerationActivityCount),
+		metricGhCopilotUsageLocAddedSum:                        newMetricGhCopilotUsageLocAddedSum(mbc.Metrics.GhCopilotUsageLocAddedSum),
+		metricGhCopilotUsageLocDeletedSum:                      newMetricGhCopilotUsageLocDeletedSum(mbc.Metrics.GhCopilotUsageLocDeletedSum),
+		metricGhCopilotUsageLocSuggestedToAddSum:               newMetricGhCopilotUsageLocSuggestedToAddSum(mbc.Metrics.GhCopilotUsageLocSuggestedToAddSum),
+		metricGhCopilotUsageLocSuggestedToDeleteSum:            newMetricGhCopilotUsageLocSuggestedToDeleteSum(mbc.Metrics.GhCopilotUsageLocSuggestedToDeleteSum),
+		metricGhCopilotUsagePullRequestsTotalCreated:           newMetricGhCopilotUsagePullRequestsTotalCreated(mbc.Metrics.GhCopilotUsagePullRequestsTotalCreated),
+		metricGhCopilotUsagePullRequestsTotalCreatedByCopilot:  newMetricGhCopilotUsagePullRequestsTotalCreatedByCopilot(mbc.Metrics.GhCopilotUsagePullRequestsTotalCreatedByCopilot),
+		metricGhCopilotUsagePullRequestsTotalReviewed:          newMetricGhCopilotUsagePullRequestsTotalReviewed(mbc.Metrics.GhCopilotUsagePullRequestsTotalReviewed),
+		metricGhCopilotUsagePullRequestsTotalReviewedByCopilot: newMetricGhCopilotUsagePullRequestsTotalReviewedByCopilot(mbc.Metrics.GhCopilotUsagePullRequestsTotalReviewedByCopilot),
+		metricGhCopilotUsageUserInitiatedInteractionCount:      newMetricGhCopilotUsageUserInitiatedInteractionCount(mbc.Metrics.GhCopilotUsageUserInitiatedInteractionCount),
+		metricGhExporterBackfillEnqueuesDropped:                newMetricGhExporterBackfillEnqueuesDropped(mbc.Metrics.GhExporterBackfillEnqueuesDropped),
+		metricGhExporterBackfillJobsDeduped:                    newMetricGhExporterBackfillJobsDeduped(mbc.Metrics.GhExporterBackfillJobsDeduped),
+		metricGhExporterBackfillJobsEnqueued:                   newMetricGhExporterBackfillJobsEnqueued(mbc.Metrics.GhExporterBackfillJobsEnqueued),
+		metricGhExporterBackfillJobsProcessed:                  newMetricGhExporterBackfillJobsProcessed(mbc.Metrics.GhExporterBackfillJobsProcessed),
+		metricGhExporterBuildInfo:                              newMetricGhExporterBuildInfo(mbc.Metrics.GhExporterBuildInfo),
+		metricGhExporterCopilotRecordsDropped:                  newMetricGhExporterCopilotRecordsDropped(mbc.Metrics.GhExporterCopilotRecordsDropped),
+		metricGhExporterCopilotReportDownload:                  newMetricGhExporterCopilotReportDownload(mbc.Metrics.GhExporterCopilotReportDownload),
+		metricGhExporterCopilotScrapeRuns:                      newMetricGhExporterCopilotScrapeRuns(mbc.Metrics.GhExporterCopilotScrapeRuns),
+		metricGhExporterCoverageLag:                            newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
+		metricGhExporterCredentialExpiresUnixtime:              newMetricGhExporterCredentialExpiresUnixtime(mbc.Metrics.GhExporterCredentialExpiresUnixtime),
+		metricGhExporterDependencyHealth:                       newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
+		metricGhExporterGaps:                                   newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
+		metricGhExporterGithubDeprecations:                     newMetricGhExporterGithubDeprecations(mbc.Metrics.GhExporterGithubDeprecations),
+		metricGhExporterGithubMispricedQueries:                 newMetricGhExporterGithubMispricedQueries(mbc.Metrics.GhExporterGithubMispricedQueries),
+		metricGhExporterGithubPoints:                           newMetricGhExporterGithubPoints(mbc.Metrics.GhExporterGithubPoints),
+		metricGhExporterGithubRateLimit:                        newMetricGhExporterGithubRateLimit(mbc.Metrics.GhExporterGithubRateLimit),
+		metricGhExporterGithubRateLimitRemaining:               newMetricGhExporterGithubRateLimitRemaining(mbc.Metrics.GhExporterGithubRateLimitRemaining),
+		metricGhExporterGithubRateLimitResetUnixtime:           newMetricGhExporterGithubRateLimitResetUnixtime(mbc.Metrics.GhExporterGithubRateLimitResetUnixtime),
+		metricGhExporterGithubRequests:                         newMetricGhExporterGithubRequests(mbc.Metrics.GhExporterGithubRequests),
+		metricGhExporterGithubSecondaryLimitHits:               newMetricGhExporterGithubSecondaryLimitHits(mbc.Metrics.GhExporterGithubSecondaryLimitHits),
+		metricGhExporterInvalidValues:                          newMetricGhExporterInvalidValues(mbc.Metrics.GhExporterInvalidValues),
+		metricGhExporterLeader:                                 newMetricGhExporterLeader(mbc.Metrics.GhExporterLeader),
+		metricGhExporterLeaderCycleLastRunUnixtime:             newMetricGhExporterLeaderCycleLastRunUnixtime(mbc.Metrics.GhExporterLeaderCycleLastRunUnixtime),
+		metricGhExporterLocFallbackBudgetExhausted:             newMetricGhExporterLocFallbackBudgetExhausted(mbc.Metrics.GhExporterLocFallbackBudgetExhausted),
+		metricGhExporterLocFallbackIncomplete:                  newMetricGhExporterLocFallbackIncomplete(mbc.Metrics.GhExporterLocFallbackIncomplete),
+		metricGhExporterLocSourceMode:                          newMetricGhExporterLocSourceMode(mbc.Metrics.GhExporterLocSourceMode),
+		metricGhExporterMetricsCacheRefreshDuration:            newMetricGhExporterMetricsCacheRefreshDuration(mbc.Metrics.GhExporterMetricsCacheRefreshDuration),
+		metricGhExporterMetricsSeriesLoaded:                    newMetricGhExporterMetricsSeriesLoaded(mbc.Metrics.GhExporterMetricsSeriesLoaded),
+		metricGhExporterMissingPermission:                      newMetricGhExporterMissingPermission(mbc.Metrics.GhExporterMissingPermission),
+		metricGhExporterQueueDepth:                             newMetricGhExporterQueueDepth(mbc.Metrics.GhExporterQueueDepth),
+		metricGhExporterQueueInvalidMessages:                   newMetricGhExporterQueueInvalidMessages(mbc.Metrics.GhExporterQueueInvalidMessages),
+		metricGhExporterQueueOldestMessageAge:                  newMetricGhExporterQueueOldestMessageAge(mbc.Metrics.GhExporterQueueOldestMessageAge),
+		metricGhExporterQueueReturnedMessages:                  newMetricGhExporterQueueReturnedMessages(mbc.Metrics.GhExporterQueueReturnedMessages),
+		metricGhExporterReconciledEvents:                       newMetricGhExporterReconciledEvents(mbc.Metrics.GhExporterReconciledEvents),
+		metricGhExporterScrapeDuration:                         newMetricGhExporterScrapeDuration(mbc.Metrics.GhExporterScrapeDuration),
+		metricGhExporterScrapeRuns:                             newMetricGhExporterScrapeRuns(mbc.Metrics.GhExporterScrapeRuns),
+		metricGhExporterSeriesOverflow:                         newMetricGhExporterSeriesOverflow(mbc.Metrics.GhExporterSeriesOverflow),
+		metricGhExporterStoreCorruptRecords:                    newMetricGhExporterStoreCorruptRecords(mbc.Metrics.GhExporterStoreCorruptRecords),
+		metricGhExporterStoreEvents:                            newMetricGhExporterStoreEvents(mbc.Metrics.GhExporterStoreEvents),
+		metricGhExporterStoreFallback:                          newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
+		metricGhExporterStoreSeries:                            newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
+		metricGhExporterStoreWrite:                             newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
+		resourceAttributeIncludeFilter:                         make(map[string]filter.Filter),
+		resourceAttributeExcludeFilter:                         make(map[string]filter.Filter),
 	}
 	if mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude != nil {
 		mb.resourceAttributeIncludeFilter["service.instance.id"] = filter.CreateFilter(mbc.ResourceAttributes.ServiceInstanceID.MetricsInclude)
@@ -4067,11 +5727,33 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhActivityReviewsSubmitted.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted24h.emit(ils.Metrics())
 	mb.metricGhAppRateLimitRemaining.emit(ils.Metrics())
+	mb.metricGhCopilotActiveUsers.emit(ils.Metrics())
+	mb.metricGhCopilotAdoptionUsers.emit(ils.Metrics())
+	mb.metricGhCopilotAiCreditsUsed.emit(ils.Metrics())
+	mb.metricGhCopilotCli.emit(ils.Metrics())
+	mb.metricGhCopilotMinutesToMerge.emit(ils.Metrics())
+	mb.metricGhCopilotPullRequests.emit(ils.Metrics())
+	mb.metricGhCopilotReportDayUnixtime.emit(ils.Metrics())
+	mb.metricGhCopilotSeats.emit(ils.Metrics())
+	mb.metricGhCopilotUsageCodeAcceptanceActivityCount.emit(ils.Metrics())
+	mb.metricGhCopilotUsageCodeGenerationActivityCount.emit(ils.Metrics())
+	mb.metricGhCopilotUsageLocAddedSum.emit(ils.Metrics())
+	mb.metricGhCopilotUsageLocDeletedSum.emit(ils.Metrics())
+	mb.metricGhCopilotUsageLocSuggestedToAddSum.emit(ils.Metrics())
+	mb.metricGhCopilotUsageLocSuggestedToDeleteSum.emit(ils.Metrics())
+	mb.metricGhCopilotUsagePullRequestsTotalCreated.emit(ils.Metrics())
+	mb.metricGhCopilotUsagePullRequestsTotalCreatedByCopilot.emit(ils.Metrics())
+	mb.metricGhCopilotUsagePullRequestsTotalReviewed.emit(ils.Metrics())
+	mb.metricGhCopilotUsagePullRequestsTotalReviewedByCopilot.emit(ils.Metrics())
+	mb.metricGhCopilotUsageUserInitiatedInteractionCount.emit(ils.Metrics())
 	mb.metricGhExporterBackfillEnqueuesDropped.emit(ils.Metrics())
 	mb.metricGhExporterBackfillJobsDeduped.emit(ils.Metrics())
 	mb.metricGhExporterBackfillJobsEnqueued.emit(ils.Metrics())
 	mb.metricGhExporterBackfillJobsProcessed.emit(ils.Metrics())
 	mb.metricGhExporterBuildInfo.emit(ils.Metrics())
+	mb.metricGhExporterCopilotRecordsDropped.emit(ils.Metrics())
+	mb.metricGhExporterCopilotReportDownload.emit(ils.Metrics())
+	mb.metricGhExporterCopilotScrapeRuns.emit(ils.Metrics())
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
 	mb.metricGhExporterCredentialExpiresUnixtime.emit(ils.Metrics())
 	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
@@ -4237,6 +5919,101 @@ func (mb *MetricsBuilder) RecordGhAppRateLimitRemainingDataPoint(ts pcommon.Time
 	mb.metricGhAppRateLimitRemaining.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, installationIDAttributeValue)
 }
 
+// RecordGhCopilotActiveUsersDataPoint adds a data point to gh.copilot.active_users metric.
+func (mb *MetricsBuilder) RecordGhCopilotActiveUsersDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotUserWindowAttributeValue string, copilotUserKindAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotActiveUsers.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotUserWindowAttributeValue, copilotUserKindAttributeValue, options...)
+}
+
+// RecordGhCopilotAdoptionUsersDataPoint adds a data point to gh.copilot.adoption_users metric.
+func (mb *MetricsBuilder) RecordGhCopilotAdoptionUsersDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotPhaseAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotAdoptionUsers.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotPhaseAttributeValue, options...)
+}
+
+// RecordGhCopilotAiCreditsUsedDataPoint adds a data point to gh.copilot.ai_credits_used metric.
+func (mb *MetricsBuilder) RecordGhCopilotAiCreditsUsedDataPoint(ts pcommon.Timestamp, val float64, copilotOwnerAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotAiCreditsUsed.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotCliDataPoint adds a data point to gh.copilot.cli metric.
+func (mb *MetricsBuilder) RecordGhCopilotCliDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotCliKindAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotCli.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotCliKindAttributeValue, options...)
+}
+
+// RecordGhCopilotMinutesToMergeDataPoint adds a data point to gh.copilot.minutes_to_merge metric.
+func (mb *MetricsBuilder) RecordGhCopilotMinutesToMergeDataPoint(ts pcommon.Timestamp, val float64, copilotOwnerAttributeValue string, copilotMergeKindAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotMinutesToMerge.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotMergeKindAttributeValue, options...)
+}
+
+// RecordGhCopilotPullRequestsDataPoint adds a data point to gh.copilot.pull_requests metric.
+func (mb *MetricsBuilder) RecordGhCopilotPullRequestsDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotPullRequestKindAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotPullRequests.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotPullRequestKindAttributeValue, options...)
+}
+
+// RecordGhCopilotReportDayUnixtimeDataPoint adds a data point to gh.copilot.report_day_unixtime metric.
+func (mb *MetricsBuilder) RecordGhCopilotReportDayUnixtimeDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotDayReportAttributeValue string) {
+	mb.metricGhCopilotReportDayUnixtime.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotDayReportAttributeValue)
+}
+
+// RecordGhCopilotSeatsDataPoint adds a data point to gh.copilot.seats metric.
+func (mb *MetricsBuilder) RecordGhCopilotSeatsDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotSeatStateAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotSeats.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotSeatStateAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageCodeAcceptanceActivityCountDataPoint adds a data point to gh.copilot.usage.code_acceptance_activity_count metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageCodeAcceptanceActivityCountDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageCodeAcceptanceActivityCount.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageCodeGenerationActivityCountDataPoint adds a data point to gh.copilot.usage.code_generation_activity_count metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageCodeGenerationActivityCountDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageCodeGenerationActivityCount.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageLocAddedSumDataPoint adds a data point to gh.copilot.usage.loc_added_sum metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageLocAddedSumDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageLocAddedSum.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageLocDeletedSumDataPoint adds a data point to gh.copilot.usage.loc_deleted_sum metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageLocDeletedSumDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageLocDeletedSum.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageLocSuggestedToAddSumDataPoint adds a data point to gh.copilot.usage.loc_suggested_to_add_sum metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageLocSuggestedToAddSumDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageLocSuggestedToAddSum.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageLocSuggestedToDeleteSumDataPoint adds a data point to gh.copilot.usage.loc_suggested_to_delete_sum metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageLocSuggestedToDeleteSumDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageLocSuggestedToDeleteSum.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsagePullRequestsTotalCreatedDataPoint adds a data point to gh.copilot.usage.pull_requests_total_created metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsagePullRequestsTotalCreatedDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsagePullRequestsTotalCreated.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsagePullRequestsTotalCreatedByCopilotDataPoint adds a data point to gh.copilot.usage.pull_requests_total_created_by_copilot metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsagePullRequestsTotalCreatedByCopilotDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsagePullRequestsTotalCreatedByCopilot.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsagePullRequestsTotalReviewedDataPoint adds a data point to gh.copilot.usage.pull_requests_total_reviewed metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsagePullRequestsTotalReviewedDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsagePullRequestsTotalReviewed.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsagePullRequestsTotalReviewedByCopilotDataPoint adds a data point to gh.copilot.usage.pull_requests_total_reviewed_by_copilot metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsagePullRequestsTotalReviewedByCopilotDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsagePullRequestsTotalReviewedByCopilot.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
+// RecordGhCopilotUsageUserInitiatedInteractionCountDataPoint adds a data point to gh.copilot.usage.user_initiated_interaction_count metric.
+func (mb *MetricsBuilder) RecordGhCopilotUsageUserInitiatedInteractionCountDataPoint(ts pcommon.Timestamp, val int64, copilotOwnerAttributeValue string, copilotRepoAttributeValue string, copilotUserAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhCopilotUsageUserInitiatedInteractionCount.recordDataPoint(mb.startTime, ts, val, copilotOwnerAttributeValue, copilotRepoAttributeValue, copilotUserAttributeValue, options...)
+}
+
 // RecordGhExporterBackfillEnqueuesDroppedDataPoint adds a data point to gh.exporter.backfill_enqueues_dropped metric.
 func (mb *MetricsBuilder) RecordGhExporterBackfillEnqueuesDroppedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, deferReasonAttributeValue AttributeDeferReason) {
 	mb.metricGhExporterBackfillEnqueuesDropped.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, deferReasonAttributeValue.String())
@@ -4260,6 +6037,21 @@ func (mb *MetricsBuilder) RecordGhExporterBackfillJobsProcessedDataPoint(ts pcom
 // RecordGhExporterBuildInfoDataPoint adds a data point to gh.exporter.build_info metric.
 func (mb *MetricsBuilder) RecordGhExporterBuildInfoDataPoint(ts pcommon.Timestamp, val int64, versionAttributeValue string, revisionAttributeValue string, goversionAttributeValue string, collectorAttributeValue string) {
 	mb.metricGhExporterBuildInfo.recordDataPoint(mb.startTime, ts, val, versionAttributeValue, revisionAttributeValue, goversionAttributeValue, collectorAttributeValue)
+}
+
+// RecordGhExporterCopilotRecordsDroppedDataPoint adds a data point to gh.exporter.copilot_records_dropped metric.
+func (mb *MetricsBuilder) RecordGhExporterCopilotRecordsDroppedDataPoint(ts pcommon.Timestamp, val int64, copilotScopeAttributeValue AttributeCopilotScope, copilotDropReasonAttributeValue AttributeCopilotDropReason) {
+	mb.metricGhExporterCopilotRecordsDropped.recordDataPoint(mb.startTime, ts, val, copilotScopeAttributeValue.String(), copilotDropReasonAttributeValue.String())
+}
+
+// RecordGhExporterCopilotReportDownloadDataPoint adds a data point to gh.exporter.copilot_report_download metric.
+func (mb *MetricsBuilder) RecordGhExporterCopilotReportDownloadDataPoint(ts pcommon.Timestamp, val int64, copilotScopeAttributeValue AttributeCopilotScope, copilotDownloadResultAttributeValue AttributeCopilotDownloadResult) {
+	mb.metricGhExporterCopilotReportDownload.recordDataPoint(mb.startTime, ts, val, copilotScopeAttributeValue.String(), copilotDownloadResultAttributeValue.String())
+}
+
+// RecordGhExporterCopilotScrapeRunsDataPoint adds a data point to gh.exporter.copilot_scrape_runs metric.
+func (mb *MetricsBuilder) RecordGhExporterCopilotScrapeRunsDataPoint(ts pcommon.Timestamp, val int64, copilotScopeAttributeValue AttributeCopilotScope, copilotRunResultAttributeValue AttributeCopilotRunResult) {
+	mb.metricGhExporterCopilotScrapeRuns.recordDataPoint(mb.startTime, ts, val, copilotScopeAttributeValue.String(), copilotRunResultAttributeValue.String())
 }
 
 // RecordGhExporterCoverageLagDataPoint adds a data point to gh.exporter.coverage_lag metric.
