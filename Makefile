@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 MODULE    := github.com/seed-358c4d9d/githubexporter
 COLLECTOR := bin/otelcol-githubexporter
-BACKFILLCTL := bin/backfillctl
+GXCTL     := bin/gxctl
 CACHE     := .cache
 LINT      := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
 # A module of its own: integrators do not get the requirements of the tests through the built collector.
@@ -22,7 +22,7 @@ export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
-export GX_BACKFILLCTL   ?= $(CURDIR)/$(BACKFILLCTL)
+export GX_CTL           ?= $(CURDIR)/$(GXCTL)
 # The collector that the components' lowest requirements make: the other end of the supported range.
 export GX_COLLECTOR_OLDEST ?= $(CURDIR)/$(COLLECTOR)-oldest
 
@@ -49,9 +49,9 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
-build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/backfillctl
+build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/gxctl
 	@scripts/build-collector builder-config.yaml ocb $(COLLECTOR)
-	@go build -buildvcs=false -o $(BACKFILLCTL) ./cmd/backfillctl
+	@CGO_ENABLED=0 go build -buildvcs=false -o $(GXCTL) ./cmd/gxctl
 
 .PHONY: build-oldest
 build-oldest: ## Build the collector from the oldest supported versions: bin/otelcol-githubexporter-oldest
@@ -195,7 +195,7 @@ vet: ## Run go vet
 env: ## Print the variables the tests read, for eval "$(make -s env)"
 	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" \
 		GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
-		GX_BACKFILLCTL "$$GX_BACKFILLCTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
+		GX_CTL "$$GX_CTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 
 .PHONY: clean

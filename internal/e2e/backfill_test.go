@@ -571,8 +571,8 @@ func TestDeadJobs(t *testing.T) {
 	tool := func(args ...string) string {
 		t.Helper()
 		cmd := exec.Command(
-			proctest.ProgramPath(t, "GX_BACKFILLCTL"),
-			append([]string{"--endpoint", endpoint}, args...)...)
+			proctest.ProgramPath(t, "GX_CTL"),
+			append([]string{"jobs", "--endpoint", endpoint}, args...)...)
 		output, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(output))
 		return string(output)

@@ -199,19 +199,12 @@ func TestCommandsOfDocuments(t *testing.T) {
 			}
 		}
 	}
-	nowhere := proctest.FreeAddress(t)
 	control := startDocumentedGitHub(t, commands)
 	for _, command := range commands {
 		switch name, _, _ := strings.Cut(command, " "); name {
 		case "make", "go", "export": // looked at above
-		case "backfillctl":
-			out, err := bash(
-				t,
-				`backfillctl() { "$GX_BACKFILLCTL" "$@"; }; `+command,
-				"RABBITMQ_URL=amqp://user:password@"+nowhere+"/",
-			)
-			require.Error(t, err)
-			require.Contains(t, out, "connection refused", command)
+		case "gxctl":
+			runDocumentedGxctl(t, command)
 		case "curl":
 			out, err := bash(
 				t,

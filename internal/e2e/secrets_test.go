@@ -138,11 +138,11 @@ func refusedEverywhere(t *testing.T, config string) string {
 	return all.String()
 }
 
-// TestBackfillctlShowsNoPassword: neither the help nor an error has the password of the environment or of an argument.
-func TestBackfillctlShowsNoPassword(t *testing.T) {
+// TestGxctlShowsNoPassword: neither the help nor an error has the password of the environment or of an argument.
+func TestGxctlShowsNoPassword(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--help"}, {"show"}, {"--unknown"}, {"dead"}} {
-		cmd := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_BACKFILLCTL"), args...)
+	for _, args := range [][]string{{"jobs", "--help"}, {"jobs", "show"}, {"jobs", "--unknown"}, {"jobs", "dead"}} {
+		cmd := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_CTL"), args...)
 		cmd.Env = append(os.Environ(), "RABBITMQ_URL=amqp://me:hunter2@127.0.0.1:1/")
 		out, _ := cmd.CombinedOutput() // --help alone has no error
 		require.NotEmpty(t, out, args)
