@@ -81,8 +81,9 @@ run-settings:
 ##@ Source
 
 .PHONY: generate
-generate: test-deps ## Regenerate code and documentation from metadata.yaml; check the GraphQL documents
+generate: test-deps ## Regenerate code and documentation from metadata.yaml and the configuration; check GraphQL
 	go generate ./...
+	cd internal/tools/configref && go generate .
 	go test $(INTEGRATION) -run '(?i)graphql' ./internal/github
 
 .PHONY: fmt
@@ -95,6 +96,7 @@ lint: ## Lint the Go code, the scripts and the words
 	$(LINT) run
 	cd $(E2E) && $(LINT) run
 	cd internal/tools && go vet ./...
+	cd internal/tools/configref && go vet .
 	scripts/lint-shell
 	@$(MAKE) --no-print-directory lint-words
 
@@ -105,6 +107,7 @@ lint-words: ## Check names, words and the length of lines against the vocabulary
 .PHONY: lint-selftest
 lint-selftest: ## Prove that the architecture rules of .golangci.yaml fire
 	cd internal/tools && go test -count=1 ./...
+	cd internal/tools/configref && go test -count=1 .
 
 .PHONY: tidy
 tidy: ## Tidy go.mod and go.sum of all modules

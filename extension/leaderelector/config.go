@@ -34,19 +34,22 @@ const (
 
 // Config is the extension's configuration. Exactly one of its backends is set.
 type Config struct {
-	// Static appoints the leader by configuration.
+	// Static appoints the leader by configuration. With two leaders the store refuses the writes of the one with the
+	// older clock, which becomes a standby. Exactly one of static, redis and kubernetes.
 	Static *StaticConfig `mapstructure:"static"`
 	// Redis stores the leases in Redis.
 	Redis *RedisConfig `mapstructure:"redis"`
 	// Kubernetes stores the leases in Lease objects.
 	Kubernetes *KubernetesConfig `mapstructure:"kubernetes"`
-	// LeaseDuration is how long a lease lasts without a renewal: how long no replica leads after a leader died.
+	// LeaseDuration is how long a lease lasts without a renewal: the time without a leader after one was killed.
 	LeaseDuration time.Duration `mapstructure:"lease_duration"`
-	// RenewDeadline is how long a leader goes on without a renewal.
+	// RenewDeadline is how long a leader goes on without a renewal. Shorter than lease_duration.
 	RenewDeadline time.Duration `mapstructure:"renew_deadline"`
-	// RetryPeriod is the time between two renewals.
+	// RetryPeriod is the time-out of a request, and the time between two renewals. At most half of renew_deadline.
+	// Attempts to acquire are four to five times as frequent.
 	RetryPeriod time.Duration `mapstructure:"retry_period"`
-	// Identity names this process in the leases. Empty: the host's name and a random part, new in every process.
+	// Identity names this process in the leases; different in every process. Default: the host's name and a random part,
+	// new in every process.
 	Identity string `mapstructure:"identity"`
 
 	_ struct{}
@@ -54,7 +57,7 @@ type Config struct {
 
 // StaticConfig appoints the leader by configuration.
 type StaticConfig struct {
-	// Role is leader or follower.
+	// Role is leader or follower. Default: required.
 	Role string `mapstructure:"role"`
 
 	_ struct{}
@@ -69,11 +72,12 @@ type RedisConfig struct {
 
 // KubernetesConfig stores the leases in Lease objects.
 type KubernetesConfig struct {
-	// Namespace of the Lease. Empty: the pod's own.
+	// Namespace is the namespace of the Lease. Default: the pod's own.
 	Namespace string `mapstructure:"namespace"`
-	// LeaseName is the name of the Lease, and the first part of the names of the Leases of single organizations.
+	// LeaseName is the name of the Lease, a DNS subdomain name; those of single organizations and of named receivers
+	// have a suffix. Different in each deployment of a namespace.
 	LeaseName string `mapstructure:"lease_name"`
-	// Kubeconfig is the path of a file with the API server and the account. Empty: those of the pod.
+	// Kubeconfig is the path of a file with the API server and the account. Default: those of the pod.
 	Kubeconfig string `mapstructure:"kubeconfig"`
 
 	_ struct{}

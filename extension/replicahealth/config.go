@@ -16,6 +16,8 @@ import (
 
 // Config is the extension's configuration: that of the collector's HTTP servers.
 type Config struct {
+	// The settings of the collector's HTTP servers, of which one matters here:
+	//   - endpoint: The host and the port of the health pages.
 	confighttp.ServerConfig `mapstructure:",squash"`
 
 	_ struct{}

@@ -25,21 +25,24 @@ const (
 
 // Config is the configuration block of Redis. Its zero value is valid and disables Redis.
 type Config struct {
-	// Mode is standalone, sentinel or cluster.
+	// Mode is what the endpoints are: of a standalone server, of Sentinels or of a cluster.
 	Mode string `mapstructure:"mode"`
-	// Endpoints are host:port of the server, of Sentinels or of some of the cluster's nodes. None disables Redis.
+	// Endpoints are host:port of the server, of the Sentinels or of some of the cluster's nodes. No URL: the parts of
+	// rediss://user:password@host:port/db go into username, password, db and tls.
 	Endpoints []string `mapstructure:"endpoints"`
-	// MasterName is the name of the master that the Sentinels monitor.
+	// MasterName is the name of the master that the Sentinels monitor, with mode sentinel.
 	MasterName string `mapstructure:"master_name"`
-	// Username and Password are those of an ACL user; without a username the password is the default user's.
-	Username string              `mapstructure:"username"`
+	// Username is the name of an ACL user; without it the password is the default user's.
+	Username string `mapstructure:"username"`
+	// Password is the password of the user.
 	Password configopaque.String `mapstructure:"password"`
-	// SentinelUsername and SentinelPassword are those of the Sentinels themselves.
-	SentinelUsername string              `mapstructure:"sentinel_username"`
+	// SentinelUsername is the user at the Sentinels themselves.
+	SentinelUsername string `mapstructure:"sentinel_username"`
+	// SentinelPassword is the password at the Sentinels themselves.
 	SentinelPassword configopaque.String `mapstructure:"sentinel_password"`
 	// DB is the number of the database; a cluster has only 0.
 	DB int `mapstructure:"db"`
-	// TLS encrypts connections when it has a value that is not insecure.
+	// TLS encrypts connections; {} trusts the machine's certificates. Default: none.
 	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
 	// KeyPrefix is the start of the names of all keys.
 	KeyPrefix string `mapstructure:"key_prefix"`

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -150,32 +151,70 @@ func TestWalksExist(t *testing.T) {
 	}
 }
 
-// TestLinksExist checks that the files exist to which documents link.
+// TestLinksExist checks that the files and the headings exist to which documents link.
 func TestLinksExist(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
-	documents := 0
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
+	documents := markdownFiles(t)
+	anchors := 0
+	for path, text := range documents {
+		for _, match := range link.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(match[1], "://") {
+				continue
+			}
+			target := path
+			if match[1] != "" {
+				target = filepath.Join(filepath.Dir(path), filepath.FromSlash(match[1]))
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %v", path, err)
+			} else if match[2] != "" {
+				anchors++
+				if !slices.Contains(headings(documents[target]), match[2]) {
+					t.Errorf("%s links to %s, which has no heading #%s", path, target, match[2])
+				}
+			}
+		}
+	}
+	if anchors < 20 {
+		t.Errorf("found %d links to headings", anchors)
+	}
+}
+
+// markdownFiles returns the texts of the documents of the tree by path.
+func markdownFiles(t *testing.T) map[string]string {
+	t.Helper()
+	documents := map[string]string{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		name := entry.Name()
-		if entry.IsDir() && (slices.Contains([]string{"_build", "bin", "data"}, name) ||
+		if entry.IsDir() && (slices.Contains([]string{"_build", "bin", "data", "node_modules"}, name) ||
 			strings.HasPrefix(name, ".") && strings.Trim(name, ".") != "") {
 			return filepath.SkipDir
 		}
 		if err != nil || filepath.Ext(name) != ".md" {
 			return err
 		}
-		documents++
 		text, err := os.ReadFile(path)
-		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			if strings.Contains(match[1], "://") {
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(match[1]))); err != nil {
-				t.Errorf("%s: %v", path, err)
-			}
-		}
+		documents[path] = string(text)
 		return err
 	})
-	if err != nil || documents < 10 {
-		t.Fatalf("found %d documents: %v", documents, err)
+	if err != nil || len(documents) < 10 {
+		t.Fatalf("found %d documents: %v", len(documents), err)
 	}
+	return documents
+}
+
+// headings returns the anchors of a document's headings, as GitHub makes them.
+func headings(text string) []string {
+	var anchors []string
+	text = regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "")
+	for _, match := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(text, -1) {
+		title := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`).ReplaceAllString(match[1], "$1")
+		anchor := regexp.MustCompile(`[^\pL\pN _-]`).ReplaceAllString(strings.ToLower(title), "")
+		anchor = strings.ReplaceAll(anchor, " ", "-")
+		for i, first := 1, anchor; slices.Contains(anchors, anchor); i++ {
+			anchor = first + "-" + strconv.Itoa(i)
+		}
+		anchors = append(anchors, anchor)
+	}
+	return anchors
 }

@@ -25,47 +25,57 @@ const (
 
 // Config is the receiver's configuration.
 type Config struct {
+	// The settings that mdatagen generates:
+	//   - metrics: Leaves metrics out, by their names in documentation.md. Default: all enabled.
+	//   - resource_attributes: Leaves resource attributes out: service.instance.id is the only one. Default: all enabled.
 	metadata.MetricsBuilderConfig `mapstructure:",squash"`
 
-	// LeaderElection is the id of an extension that elects the leader. Left out: this process leads.
+	// LeaderElection is the id of an extension that elects the leader, such as leader_elector, or contrib's
+	// k8s_leader_elector, which has no fences. Needs redis. Default: none, this process leads.
 	LeaderElection *component.ID `mapstructure:"leader_election"`
-	// Leadership is receiver (one leader for all organizations) or org (one for each, spread over the replicas).
+	// Leadership is receiver (one leader for all organizations) or org (one for each, spread over the replicas): see
+	// docs/high-availability.md.
 	Leadership string `mapstructure:"leadership"`
-	// Orgs are the organizations to read, each in a loop of its own. At least one.
+	// Orgs are the organizations to read, each in a loop of its own. Default: required, at least one.
 	Orgs []OrgConfig `mapstructure:"orgs"`
-	// GitHub configures the requests to GitHub.
+	// GitHub configures the requests to GitHub: its limits are in docs/github.md.
 	GitHub GitHubConfig `mapstructure:"github"`
-	// LOC configures the source of the weekly lines.
+	// LOC configures the source of the weekly lines. Both sources, their cost and coverage: docs/lines.md.
 	LOC LOCConfig `mapstructure:"loc"`
-	// Copilot configures the Copilot usage reports.
+	// Copilot configures the Copilot usage reports of all organizations, and those of an enterprise. What the metrics
+	// mean, permissions and states: docs/copilot.md.
 	Copilot CopilotConfig `mapstructure:"copilot"`
-	// Actors configures the user label.
+	// Actors configures the label user, and which users are shown.
 	Actors ActorsConfig `mapstructure:"actors"`
-	// Storage is the id of a storage extension that stores the state across restarts. Empty: the state is in memory,
-	// and a restart reads the look-back again.
+	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not together
+	// with leader_election or redis. Empty, and no redis: the state is in memory, and a restart reads the look-back
+	// again.
 	Storage string `mapstructure:"storage"`
-	// Redis configures the store that all replicas share. Without endpoints the store is in the process.
+	// Redis configures the store that all replicas share. Without endpoints the store is in the process. What Redis must
+	// provide: docs/redis.md.
 	Redis RedisConfig `mapstructure:"redis"`
-	// RabbitMQ is the queue of backfill jobs. Without an endpoint the queue is in the process.
+	// RabbitMQ is the queue of backfill jobs. Without an endpoint the queue is in the process of the leader.
 	RabbitMQ RabbitMQConfig `mapstructure:"rabbitmq"`
-	// Backfill configures the jobs that read gaps.
+	// Backfill configures the jobs that read gaps. How a missed window is read: docs/backfill.md.
 	Backfill BackfillConfig `mapstructure:"backfill"`
 	// ReconcileInterval is the time between two reconciliations, which read the last 24 h of recently active
-	// repositories whatever their signals are. Zero: never.
+	// repositories again, whatever their signals are. 0s: never.
 	ReconcileInterval time.Duration `mapstructure:"reconcile_interval"`
-	// Retention is the age at which events are pruned. A user without newer events is shown with zeros until then.
+	// Retention is the age at which events are pruned. A user without newer events is shown with zeros until then, and
+	// then no longer.
 	Retention time.Duration `mapstructure:"retention"`
-	// MaxSeries bounds the series, users in repositories, of all organizations; new ones beyond become the user
-	// "_other".
+	// MaxSeries bounds the series, users in repositories, of all organizations; events of further ones are counted for
+	// the user _other.
 	MaxSeries int `mapstructure:"max_series"`
 	// EmitInterval is the time between two emissions of the metrics into the pipeline.
 	EmitInterval time.Duration `mapstructure:"emit_interval"`
-	// EmitFrom is all (every replica emits, as Prometheus expects) or leader (one copy, for push backends).
+	// EmitFrom is all (every replica emits the same, as Prometheus expects) or leader (one copy, for push backends).
+	// Every replica emits the metrics about itself either way: docs/own-metrics.md.
 	EmitFrom string `mapstructure:"emit_from"`
 	// Counters configures how the sums of events start.
 	Counters CountersConfig `mapstructure:"counters"`
-	// Snapshot is incremental (the view follows each change of the store) or full (the view is read as a whole at each
-	// emission).
+	// Snapshot is incremental (the view follows each change of the store) or full (it is loaded from Redis as a whole at
+	// each emission).
 	Snapshot string `mapstructure:"snapshot"`
 
 	_ struct{}

@@ -11,11 +11,14 @@ import (
 
 // ActorsConfig configures the user label and which users are shown.
 type ActorsConfig struct {
-	// Bots is include or exclude: whether bots are shown.
+	// Bots is include, or exclude to leave out bots (name[bot]) and GitHub's own agents (Copilot[bot],
+	// copilot-pull-request-reviewer[bot]).
 	Bots string `mapstructure:"bots"`
-	// Exclude are the logins, or patterns with * and ?, of users that are not shown. Case is ignored.
+	// Exclude are logins or patterns of users to leave out, bots with their suffix (dependabot[bot]). The wildcards are
+	// * and ? alone, and case is ignored. A pattern that matches no known user is a warning in the log.
 	Exclude []string `mapstructure:"exclude"`
-	// Label is the content of the user label: login, id, hashed or none.
+	// Label is the content of the label user: login, id, hashed (keeps names off dashboards; it is not anonymity) or none
+	// (one series for each repository, with user="_all").
 	Label string `mapstructure:"label"`
 
 	_ struct{}

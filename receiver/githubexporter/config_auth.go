@@ -22,7 +22,7 @@ type AuthConfig struct {
 	Token *configopaque.String `mapstructure:"token"`
 	// App is an installation of a GitHub App.
 	App *AppConfig `mapstructure:"app"`
-	// Authenticator is the id of a client auth extension.
+	// Authenticator is the id of a client auth extension, such as bearertokenauth/github.
 	Authenticator *component.ID `mapstructure:"authenticator"`
 
 	_ struct{}
@@ -31,11 +31,17 @@ type AuthConfig struct {
 // AppConfig is an installation of a GitHub App; without its id, the one in the organization. Exactly one name of the
 // App, its numeric id or its client id, is set, and exactly one form of its private key.
 type AppConfig struct {
-	AppID          int64                `mapstructure:"app_id"`
-	ClientID       string               `mapstructure:"client_id"`
-	InstallationID int64                `mapstructure:"installation_id"`
-	PrivateKeyFile string               `mapstructure:"private_key_file"`
-	PrivateKey     *configopaque.String `mapstructure:"private_key"`
+	// AppID is the numeric id of the App. Exactly one of it and client_id. Default: none.
+	AppID int64 `mapstructure:"app_id"`
+	// ClientID is the client id of the App, such as Iv23liABCDEF0123456789.
+	ClientID string `mapstructure:"client_id"`
+	// InstallationID is the id of the App's installation. Default: looked up for the organization.
+	InstallationID int64 `mapstructure:"installation_id"`
+	// PrivateKeyFile is the file with the App's private key. It is read for every token, so that a key is replaced
+	// without a restart. Exactly one of it and private_key.
+	PrivateKeyFile string `mapstructure:"private_key_file"`
+	// PrivateKey is the private key itself, in PEM form.
+	PrivateKey *configopaque.String `mapstructure:"private_key"`
 
 	_ struct{}
 }

@@ -14,24 +14,25 @@ import (
 
 // BackfillConfig configures the jobs that read gaps.
 type BackfillConfig struct {
-	// Enabled publishes jobs for gaps. Without it passes read the last 24 h of gaps, and older ones remain.
+	// Enabled publishes jobs for gaps. false: passes read the last 24 h of a gap, and what is older stays a gap.
 	Enabled bool `mapstructure:"enabled"`
-	// MaxMessageAge is the age at which a job expires; its window remains a gap and gets a new job.
+	// MaxMessageAge is the age at which a job is dropped; its window remains a gap, and the sweep publishes a new one.
 	MaxMessageAge time.Duration `mapstructure:"max_message_age"`
 	// ConsumerCount is the number of jobs that a replica works on at a time.
 	ConsumerCount int `mapstructure:"consumer_count"`
-	// RequeueDelays are the waits after failed attempts, ascending; the last one applies to all further attempts.
+	// RequeueDelays are the waits after failed attempts, ascending; the last one repeats. Each 1s to 168h.
 	RequeueDelays []time.Duration `mapstructure:"requeue_delays"`
-	// MaxAttempts is the number of failed attempts after which a job is dead-lettered.
+	// MaxAttempts is the number of failed attempts after which a job goes to the dead-letter queue.
 	MaxAttempts int `mapstructure:"max_attempts"`
-	// CoalesceWindow is the step to which windows are aligned: gaps that are closer become one job.
+	// CoalesceWindow is the step to which windows are aligned; windows that touch are one job.
 	CoalesceWindow time.Duration `mapstructure:"coalesce_window"`
-	// DedupTTL is the time for which the claim of a job may go without a refresh before the job is published again.
+	// DedupTTL is how long the claim of a job may go without a refresh before the job is published again, dead-lettered
+	// jobs too. At least sweep_interval.
 	DedupTTL time.Duration `mapstructure:"dedup_ttl"`
 	// MaxEnqueuesPerOrgPerMinute bounds the jobs of an organization that are published in a minute; further ones are
 	// deferred.
 	MaxEnqueuesPerOrgPerMinute int `mapstructure:"max_enqueues_per_org_per_minute"`
-	// SweepInterval is the longest time between two searches for gaps without a job; each pass is followed by one, too.
+	// SweepInterval is how often gaps without a job are searched, in addition to the end of each pass.
 	SweepInterval time.Duration `mapstructure:"sweep_interval"`
 
 	_ struct{}

@@ -21,40 +21,48 @@ import (
 
 // CopilotConfig configures the Copilot usage reports of all organizations, and those of an enterprise.
 type CopilotConfig struct {
-	// Enabled switches the reading of reports on.
+	// Enabled reads the reports of every organization, with its credential, and of the enterprise.
 	Enabled bool `mapstructure:"enabled"`
 	// ScrapeInterval is the time between two requests of a report.
 	ScrapeInterval time.Duration `mapstructure:"scrape_interval"`
-	// RequestTimeout is that of a request for the links of a report, DownloadTimeout that of a file.
-	RequestTimeout  time.Duration `mapstructure:"request_timeout"`
+	// RequestTimeout is the time-out of a request for the links of a report.
+	RequestTimeout time.Duration `mapstructure:"request_timeout"`
+	// DownloadTimeout is the time-out of the download of a file.
 	DownloadTimeout time.Duration `mapstructure:"download_timeout"`
-	// Org28d and OrgUsers28d are the aggregate and the users of each organization, Enterprise28d and
-	// EnterpriseUsers28d those of the enterprise, over 28 days.
-	Org28d             bool `mapstructure:"org_28d"`
-	OrgUsers28d        bool `mapstructure:"org_users_28d"`
-	Enterprise28d      bool `mapstructure:"enterprise_28d"`
+	// Org28d reads the aggregate of each organization over 28 days.
+	Org28d bool `mapstructure:"org_28d"`
+	// OrgUsers28d reads the users of each organization over 28 days.
+	OrgUsers28d bool `mapstructure:"org_users_28d"`
+	// Enterprise28d reads the aggregate of the enterprise over 28 days. Needs enterprise::slug.
+	Enterprise28d bool `mapstructure:"enterprise_28d"`
+	// EnterpriseUsers28d reads the users of the enterprise over 28 days. Needs enterprise::slug.
 	EnterpriseUsers28d bool `mapstructure:"enterprise_users_28d"`
-	// Teams and Repos are the teams and the repositories of the newest day, Seats the numbers of seats: of the
-	// organizations, the enterprise, or both, whichever has a report of 28 days switched on.
+	// Teams reads the teams of the newest day, of each owner with a report of 28 days.
 	Teams bool `mapstructure:"teams"`
+	// Repos reads the pull requests of each repository on the newest day, of each owner with a report of 28 days. Needs
+	// pull_request_activity.
 	Repos bool `mapstructure:"repos"`
+	// Seats reads the numbers of seats of each owner with a report of 28 days.
 	Seats bool `mapstructure:"seats"`
 	// PullRequestActivity shows the metrics of pull requests.
 	PullRequestActivity bool `mapstructure:"pull_request_activity"`
-	// Breakdown switches on series for each value of a dimension, beside the totals.
+	// Breakdown adds series for each value of a dimension, beside the totals.
 	Breakdown CopilotBreakdownConfig `mapstructure:"breakdown"`
-	// DayLabel makes a series of each day in place of the sum over the days of a report.
+	// DayLabel makes a series of each day, with the label day, in place of the sum over the days of a report.
 	DayLabel bool `mapstructure:"day_label"`
-	// ScopeLabel adds the labels scope and window, which say from which report a value is.
+	// ScopeLabel adds the labels scope and window, which say from which report a value is. Without them, an aggregate
+	// over 28 days hides the days that were read in its place.
 	ScopeLabel bool `mapstructure:"scope_label"`
-	// MaxRecordsPerReport and MaxUsersPerReport bound the rows and the users of a report; 0 does not bound them.
+	// MaxRecordsPerReport bounds the rows of a report that are used; what is above is dropped and counted. 0: all.
 	MaxRecordsPerReport int `mapstructure:"max_records_per_report"`
-	MaxUsersPerReport   int `mapstructure:"max_users_per_report"`
+	// MaxUsersPerReport bounds the users of a report that are used; what is above is dropped and counted. 0: all.
+	MaxUsersPerReport int `mapstructure:"max_users_per_report"`
 	// RefreshIfUnchanged reads the files of a report at each interval, although it is the one that was read before.
 	RefreshIfUnchanged bool `mapstructure:"refresh_if_unchanged"`
-	// DownloadHosts are the hosts that files are read from: names with * for a part of a label, or addresses.
+	// DownloadHosts are the hosts that files are read from: names with * for a part of a label, or addresses. The proxy
+	// and the certificates are those of github. At least one.
 	DownloadHosts []string `mapstructure:"download_hosts"`
-	// Enterprise is whose reports Enterprise28d and EnterpriseUsers28d are.
+	// Enterprise is the enterprise of enterprise_28d and enterprise_users_28d.
 	Enterprise CopilotEnterpriseConfig `mapstructure:"enterprise"`
 
 	_ struct{}
@@ -62,19 +70,24 @@ type CopilotConfig struct {
 
 // CopilotBreakdownConfig switches on the dimensions of the counts. Each adds series with one label.
 type CopilotBreakdownConfig struct {
-	IDE      bool `mapstructure:"ide"`
-	Feature  bool `mapstructure:"feature"`
+	// IDE adds series for each editor, with the label ide.
+	IDE bool `mapstructure:"ide"`
+	// Feature adds series for each feature of Copilot, with the label feature.
+	Feature bool `mapstructure:"feature"`
+	// Language adds series for each programming language, with the label language.
 	Language bool `mapstructure:"language"`
-	Model    bool `mapstructure:"model"`
+	// Model adds series for each model, with the label model.
+	Model bool `mapstructure:"model"`
 
 	_ struct{}
 }
 
 // CopilotEnterpriseConfig is an enterprise with its credential.
 type CopilotEnterpriseConfig struct {
-	// Slug is the name of the enterprise in its URL.
+	// Slug is the name of the enterprise in its URL, https://github.com/enterprises/SLUG.
 	Slug string `mapstructure:"slug"`
-	// Auth is the credential for the enterprise.
+	// Auth is the credential for the enterprise: exactly one of its settings. An App needs its installation_id, which
+	// cannot be looked up.
 	Auth EnterpriseAuthConfig `mapstructure:"auth"`
 
 	_ struct{}

@@ -20,15 +20,26 @@ import (
 // GitHubConfig configures the requests to GitHub: the settings of the collector's HTTP client and those of this
 // receiver.
 type GitHubConfig struct {
+	// The settings of the collector's HTTP client, except auth; those that this receiver checks or sets:
+	//   - endpoint: The REST API: https://HOST/api/v3 for Enterprise Server, https://api.SUB.ghe.com with data residency.
+	//   - timeout: The time-out of one attempt.
+	//   - proxy_url: The proxy, without a user name and a password: set the environment variable HTTPS_PROXY for a proxy
+	//     that needs them. Default: none.
+	//   - tls: How certificates are checked, and with which one the client answers. Default: the machine's certificates.
+	//   - headers: Headers that each request has. Authorization is refused. Default: none.
 	confighttp.ClientConfig `mapstructure:",squash"`
 
-	// GraphQLEndpoint is derived from the endpoint when it is empty.
+	// GraphQLEndpoint is the GraphQL API, where it does not follow from the endpoint. Default: derived from endpoint.
 	GraphQLEndpoint string `mapstructure:"graphql_endpoint"`
-	// API is graphql (with REST where that costs less) or rest (REST alone).
-	API       string          `mapstructure:"api"`
-	Retry     RetryConfig     `mapstructure:"retry"`
+	// API is graphql (with REST where that costs less), or rest (REST alone, for proxies and servers without GraphQL, or
+	// with an old one that lacks fields of the queries). Both give the same metrics; rest costs far more requests.
+	API string `mapstructure:"api"`
+	// Retry configures the attempts of a request after transient failures (5xx, time-outs, broken connections and
+	// responses): exponential backoff with full jitter.
+	Retry RetryConfig `mapstructure:"retry"`
+	// RateLimit configures how much of GitHub's rate limits is used: see docs/github.md.
 	RateLimit RateLimitConfig `mapstructure:"rate_limit"`
-	// Health configures the probes of the dependencies and the cooldown.
+	// Health configures the probes of the dependencies and the cooldown of the requests.
 	Health HealthConfig `mapstructure:"health"`
 
 	_ struct{}
@@ -36,22 +47,27 @@ type GitHubConfig struct {
 
 // RetryConfig configures the retries of failed requests: with exponential backoff and full jitter.
 type RetryConfig struct {
-	MaxAttempts     int           `mapstructure:"max_attempts"`
+	// MaxAttempts is the number of attempts of a request.
+	MaxAttempts int `mapstructure:"max_attempts"`
+	// InitialInterval is the bound of the wait before the second attempt; it doubles with each further one.
 	InitialInterval time.Duration `mapstructure:"initial_interval"`
-	MaxInterval     time.Duration `mapstructure:"max_interval"`
+	// MaxInterval is the bound of all waits. At least initial_interval.
+	MaxInterval time.Duration `mapstructure:"max_interval"`
 
 	_ struct{}
 }
 
 // RateLimitConfig configures how much of GitHub's rate limits is used.
 type RateLimitConfig struct {
-	// MinRemaining is the number of requests of a credential's primary limit that are never used.
+	// MinRemaining is the number of requests of each primary limit of a credential that are never used; backfill leaves
+	// a quarter of the limit free.
 	MinRemaining int `mapstructure:"min_remaining"`
-	// ResetBuffer is the wait after the reset of a limit.
+	// ResetBuffer is added to the time of the reset of a limit.
 	ResetBuffer time.Duration `mapstructure:"reset_buffer"`
-	// SecondaryBackoff is the first wait after a secondary limit without a given end.
+	// SecondaryBackoff is the first wait after a secondary limit without a Retry-After.
 	SecondaryBackoff time.Duration `mapstructure:"secondary_backoff"`
-	// MaxConcurrentRequests bounds the requests in flight of one credential, REST and GraphQL together.
+	// MaxConcurrentRequests bounds the requests in flight of one credential, REST and GraphQL together, over all
+	// organizations and (with redis) replicas that use it.
 	MaxConcurrentRequests int `mapstructure:"max_concurrent_requests"`
 
 	_ struct{}

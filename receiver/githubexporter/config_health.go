@@ -15,11 +15,14 @@ type HealthConfig struct {
 	// ProbeInterval is the time between two probes of each dependency.
 	ProbeInterval time.Duration `mapstructure:"probe_interval"`
 	// FailureThreshold is the number of requests in a row, about different repositories or an organization as a whole,
-	// that must fail before requests pause for Cooldown. RecoverThreshold is the number of successful probes in a row
-	// that end the pause.
-	FailureThreshold int           `mapstructure:"failure_threshold"`
-	Cooldown         time.Duration `mapstructure:"cooldown"`
-	RecoverThreshold int           `mapstructure:"recover_threshold"`
+	// without a usable response from one API before the cooldown begins. With several organizations at least two must be
+	// affected.
+	FailureThreshold int `mapstructure:"failure_threshold"`
+	// Cooldown is the time without requests. Gaps of that time (github_unhealthy) are read afterwards.
+	Cooldown time.Duration `mapstructure:"cooldown"`
+	// RecoverThreshold is the number of successful probes in a row that end the cooldown; a probe costs nothing of any
+	// limit.
+	RecoverThreshold int `mapstructure:"recover_threshold"`
 
 	_ struct{}
 }

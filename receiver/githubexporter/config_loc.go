@@ -21,12 +21,14 @@ const (
 // LOCConfig configures the source of the weekly lines.
 type LOCConfig struct {
 	// Source is commits (each commit is read with its lines) or stats_contributors (commits are read without lines, and
-	// the lines of the last complete week are read from GitHub's statistics).
+	// GitHub's statistics give those of the last complete week, of at most 100 authors of a repository; there are no sums
+	// of lines then).
 	Source string `mapstructure:"source"`
 	// RefreshInterval is the time between two requests for the statistics of a repository. Weekly lines that were not
 	// confirmed for twice as long are stale.
 	RefreshInterval time.Duration `mapstructure:"refresh_interval"`
-	// Fallback configures the reading for repositories whose statistics have no lines.
+	// Fallback configures the reading of single commits for repositories whose statistics have no lines, as GitHub's
+	// have none from 10,000 commits on.
 	Fallback LOCFallbackConfig `mapstructure:"fallback"`
 
 	_ struct{}
@@ -34,6 +36,7 @@ type LOCConfig struct {
 
 // LOCFallbackConfig configures the reading of the lines of single commits where the statistics have none.
 type LOCFallbackConfig struct {
+	// Enabled reads the lines of single commits where the statistics are all zero. false: such repositories show none.
 	Enabled bool `mapstructure:"enabled"`
 	// MaxCommitsPerRepoPerWeek bounds the commits of a repository in a week whose lines are read.
 	MaxCommitsPerRepoPerWeek int `mapstructure:"max_commits_per_repo_per_week"`
@@ -43,7 +46,7 @@ type LOCFallbackConfig struct {
 	// ZeroDetectionWindows is the number of responses in a row with commits and without lines after which the fallback
 	// begins.
 	ZeroDetectionWindows int `mapstructure:"zero_detection_windows"`
-	// Cooldown is the time without requests for the statistics after that.
+	// Cooldown is the time without requests for the statistics after the fallback has begun.
 	Cooldown time.Duration `mapstructure:"cooldown"`
 
 	_ struct{}

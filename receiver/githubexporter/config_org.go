@@ -19,19 +19,21 @@ import (
 
 // OrgConfig configures one organization and its passes.
 type OrgConfig struct {
-	// Name is the organization's login.
+	// Name is the login of the organization. Default: required.
 	Name string `mapstructure:"name"`
-	// Auth is the credential for the organization.
+	// Auth is the credential for the organization: exactly one of its settings.
 	Auth AuthConfig `mapstructure:"auth"`
-	// ScrapeInterval is the time from the start of one pass to the start of the next.
+	// ScrapeInterval is the time from the start of one pass to the start of the next, with a jitter of a tenth.
 	ScrapeInterval time.Duration `mapstructure:"scrape_interval"`
-	// Repositories selects the repositories that are read.
+	// Repositories selects the repositories that are read: those whose name matches one of include and none of exclude.
+	// The wildcards are * and ? alone, case is ignored, and ORG/NAME is NAME. A pattern that matches no repository is a
+	// warning in the log.
 	Repositories RepositoriesConfig `mapstructure:"repositories"`
 	// Concurrency is the number of repositories that a pass, or a round over weekly lines, reads at a time, and the
 	// bound of the organization's requests in flight.
 	Concurrency int `mapstructure:"concurrency"`
 	// Lookback is the length of the window that is read of a repository at first contact: its last 24 h at once, the
-	// older part by backfill.
+	// older part by backfill. At most retention.
 	Lookback time.Duration `mapstructure:"lookback"`
 
 	_ struct{}
@@ -40,10 +42,14 @@ type OrgConfig struct {
 // RepositoriesConfig selects the repositories whose name matches one of Include and none of Exclude. Both are names, or
 // patterns with * and ?, with the organization in front or without it. Case is ignored.
 type RepositoriesConfig struct {
-	Include  []string `mapstructure:"include"`
-	Exclude  []string `mapstructure:"exclude"`
-	Archived bool     `mapstructure:"archived"`
-	Forks    bool     `mapstructure:"forks"`
+	// Include are the names or patterns of the repositories to read. At least one.
+	Include []string `mapstructure:"include"`
+	// Exclude are the names or patterns of repositories to leave out.
+	Exclude []string `mapstructure:"exclude"`
+	// Archived reads archived repositories too. One that is archived later is read once more, and its metrics stay.
+	Archived bool `mapstructure:"archived"`
+	// Forks reads forks too.
+	Forks bool `mapstructure:"forks"`
 
 	_ struct{}
 }

@@ -23,16 +23,18 @@ type RabbitMQConfig struct {
 	// Endpoint is amqp://host:port/vhost, or amqps:// with TLS, without credentials. Empty: the queue is in the
 	// process.
 	Endpoint string `mapstructure:"endpoint"`
-	// Auth configures the authentication at the broker.
+	// Auth configures the authentication at the broker: exactly one of its settings, with an endpoint.
 	Auth RabbitMQAuthConfig `mapstructure:"auth"`
-	// TLS configures connections to an amqps endpoint.
+	// TLS configures connections to an amqps endpoint. Default: none.
 	TLS configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
-	// Exchange, Queue and DeadLetterQueue are names. Those of the organizations' queues and of the retry queues begin
-	// with Queue.
-	Exchange        string `mapstructure:"exchange"`
-	Queue           string `mapstructure:"queue"`
+	// Exchange is the name of the exchange.
+	Exchange string `mapstructure:"exchange"`
+	// Queue is the start of the names of queues: each organization has one, QUEUE.ORG, and retry queues.
+	Queue string `mapstructure:"queue"`
+	// DeadLetterQueue is the name of the queue of dead letters.
 	DeadLetterQueue string `mapstructure:"dead_letter_queue"`
-	// Prefetch bounds the unacknowledged jobs of this replica.
+	// Prefetch bounds the jobs that a replica holds; it is divided by its organizations, each of which has at least
+	// backfill::consumer_count.
 	Prefetch int `mapstructure:"prefetch"`
 	// Unavailable is wait (the replica is not ready until RabbitMQ is back) or memory (the jobs of the leader go
 	// through a queue in its process meanwhile).
@@ -45,7 +47,7 @@ type RabbitMQConfig struct {
 type RabbitMQAuthConfig struct {
 	// Plain authenticates with a user name and a password.
 	Plain *RabbitMQPlainConfig `mapstructure:"plain"`
-	// External authenticates with the certificate of the TLS client.
+	// External authenticates with the certificate of tls: {}.
 	External *RabbitMQExternalConfig `mapstructure:"external"`
 
 	_ struct{}
@@ -53,7 +55,9 @@ type RabbitMQAuthConfig struct {
 
 // RabbitMQPlainConfig is a user name and a password.
 type RabbitMQPlainConfig struct {
-	Username string              `mapstructure:"username"`
+	// Username is the name of the user. Default: required.
+	Username string `mapstructure:"username"`
+	// Password is the password of the user.
 	Password configopaque.String `mapstructure:"password"`
 
 	_ struct{}
