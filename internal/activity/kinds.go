@@ -3,7 +3,10 @@
 
 package activity
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Kind is the kind of an event. Its values are stored: a value keeps its meaning for ever, and a new kind gets a new
 // one.
@@ -28,6 +31,8 @@ const (
 	NumMeasures = 2
 	// MaxMeasures is the largest number of measures that a kind has.
 	MaxMeasures = 2
+	// NumWindows is the number of metrics over windows of all sums together.
+	NumWindows = 3*NumKinds + NumMeasures
 )
 
 // The measures of a commit, as indexes in Event.Measures.
@@ -40,21 +45,19 @@ const (
 var kindSpecs = [NumKinds]KindSpec{
 	KindCommit - 1: {
 		Name: "commit", Stream: StreamCommits, Attribution: AttributedToAuthor,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.commits_24h", TotalMetric: "gh.activity.commits",
-		},
+		CountMetrics: countMetrics("gh.activity.commits"),
 		Measures: []MeasureSpec{
 			CommitAdditions: {
 				Name: "additions", Optional: true,
 				SumMetrics: SumMetrics{
-					Span: SpanWeek, WindowMetric: "gh.activity.loc_added_weekly",
+					Windows:     []WindowMetric{{SpanWeek, "gh.activity.loc_added_weekly"}},
 					TotalMetric: "gh.activity.loc_added",
 				},
 			},
 			CommitDeletions: {
 				Name: "deletions", Optional: true,
 				SumMetrics: SumMetrics{
-					Span: SpanWeek, WindowMetric: "gh.activity.loc_removed_weekly",
+					Windows:     []WindowMetric{{SpanWeek, "gh.activity.loc_removed_weekly"}},
 					TotalMetric: "gh.activity.loc_removed",
 				},
 			},
@@ -62,40 +65,27 @@ var kindSpecs = [NumKinds]KindSpec{
 	},
 	KindPullRequestOpened - 1: {
 		Name: "pull_request_opened", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.prs_opened_24h", TotalMetric: "gh.activity.prs_opened",
-		},
+		CountMetrics: countMetrics("gh.activity.prs_opened"),
 	},
 	KindPullRequestMerged - 1: {
 		Name: "pull_request_merged", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.prs_merged_24h", TotalMetric: "gh.activity.prs_merged",
-		},
+		CountMetrics: countMetrics("gh.activity.prs_merged"),
 	},
 	KindReviewSubmitted - 1: {
 		Name: "review_submitted", Stream: StreamPulls, Attribution: AttributedToAuthor,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.reviews_submitted_24h",
-			TotalMetric: "gh.activity.reviews_submitted",
-		},
+		CountMetrics: countMetrics("gh.activity.reviews_submitted"),
 	},
 	KindIssueComment - 1: {
 		Name: "issue_comment", Stream: StreamComments, Attribution: AttributedToAuthor, CanVanish: true,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.issue_comments_24h", TotalMetric: "gh.activity.issue_comments",
-		},
+		CountMetrics: countMetrics("gh.activity.issue_comments"),
 	},
 	KindIssueOpened - 1: {
 		Name: "issue_opened", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.issues_opened_24h", TotalMetric: "gh.activity.issues_opened",
-		},
+		CountMetrics: countMetrics("gh.activity.issues_opened"),
 	},
 	KindIssueClosed - 1: {
 		Name: "issue_closed", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
-		CountMetrics: SumMetrics{
-			Span: SpanDay, WindowMetric: "gh.activity.issues_closed_24h", TotalMetric: "gh.activity.issues_closed",
-		},
+		CountMetrics: countMetrics("gh.activity.issues_closed"),
 	},
 }
 
@@ -126,21 +116,46 @@ type MeasureSpec struct {
 	SumMetrics SumMetrics
 }
 
-// SumMetrics names the two metrics of a sum over events: WindowMetric is over the last window of Span, TotalMetric over
-// all time since the ledger started.
+// SumMetrics names the metrics of a sum over events: one for each window, the shortest first, and TotalMetric over all
+// time since the ledger started.
 type SumMetrics struct {
-	Span                      Span
-	WindowMetric, TotalMetric string
+	Windows     []WindowMetric
+	TotalMetric string
 }
 
-// Span is the length of the window that a metric covers.
+// WindowMetric is the metric of a sum over a window.
+type WindowMetric struct {
+	Span Span
+	Name string
+}
+
+// countMetrics returns the metrics of the number of a kind's events.
+func countMetrics(name string) SumMetrics {
+	return SumMetrics{
+		Windows:     []WindowMetric{{SpanDay, name + "_24h"}, {Span7Days, name + "_7d"}, {Span30Days, name + "_30d"}},
+		TotalMetric: name,
+	}
+}
+
+// Span is the window that a metric covers.
 type Span uint8
 
 // The spans.
 const (
-	SpanDay  Span = iota // the last 24 h
-	SpanWeek             // the last complete week, which starts on Sunday 00:00 UTC
+	SpanDay    Span = iota // the last 24 h
+	Span7Days              // the last 7 days of 24 h
+	Span30Days             // the last 30 days of 24 h
+	SpanWeek               // the last complete week, which starts on Sunday 00:00 UTC
 )
+
+// NumSpans is the number of spans.
+const NumSpans = 4
+
+// Length returns the length of a span that ends at the time of evaluation, and 0 for SpanWeek, which does not.
+func (s Span) Length() time.Duration {
+	const day = 24 * time.Hour
+	return [NumSpans]time.Duration{SpanDay: day, Span7Days: 7 * day, Span30Days: 30 * day}[s]
+}
 
 // Attribution says whose the actor of an event is.
 type Attribution uint8

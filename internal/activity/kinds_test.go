@@ -17,13 +17,20 @@ func TestKindTable(t *testing.T) {
 		6: "issue_opened", 7: "issue_closed",
 	}
 	require.Len(t, Kinds(), len(stored))
-	names, metrics, measures := make(map[string]bool), make(map[string]bool), 0
+	names, metrics, measures, windows := make(map[string]bool), make(map[string]bool), 0, 0
+	addName := func(metric string) {
+		require.NotEmpty(t, metric)
+		require.False(t, metrics[metric], metric)
+		metrics[metric] = true
+	}
 	addSum := func(s SumMetrics) {
-		for _, metric := range []string{s.WindowMetric, s.TotalMetric} {
-			require.NotEmpty(t, metric)
-			require.False(t, metrics[metric], metric)
-			metrics[metric] = true
+		addName(s.TotalMetric)
+		require.NotEmpty(t, s.Windows)
+		for i, window := range s.Windows {
+			addName(window.Name)
+			require.True(t, i == 0 || s.Windows[i-1].Span.Length() < window.Span.Length(), "the shortest is the first")
 		}
+		windows += len(s.Windows)
 	}
 	for i, kind := range Kinds() {
 		spec := kind.Spec()
@@ -41,6 +48,7 @@ func TestKindTable(t *testing.T) {
 		}
 	}
 	require.Equal(t, NumMeasures, measures)
+	require.Equal(t, NumWindows, windows)
 	require.Equal(t, "additions", KindCommit.Spec().Measures[CommitAdditions].Name, "the order of measures is stored")
 	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
 	for i, s := range AllStreams() {

@@ -70,8 +70,12 @@ func (t *expectedMetrics) addEvent(repo string, login *string, otherwise string,
 	}
 	shown := t.valuesOf(repo, login, otherwise)
 	shown[ledgerview.MetricTotal+ledgerview.Metric(kind.Index())]++
-	count := ledgerview.MetricCount + ledgerview.Metric(kind.Index())
-	shown[count] += valueIf(1, at.After(t.now.Add(-24*time.Hour)))
+	for span, length := range map[activity.Span]time.Duration{
+		activity.SpanDay: 24 * time.Hour, activity.Span7Days: 168 * time.Hour,
+	} {
+		count, _ := ledgerview.WindowMetric(kind, span)
+		shown[count] += valueIf(1, at.After(t.now.Add(-length)))
+	}
 	shown[ledgerview.MetricLastEvent] = max(shown[ledgerview.MetricLastEvent], uint64(at.Unix()))
 }
 

@@ -70,6 +70,7 @@ func (t *expectedMetrics) addEvent(kind, repo, user string, data time.Time) {
 	}
 	t.metrics[series{"gh_activity_" + kind + "_total", repo, user}]++
 	t.add("gh_activity_"+kind+"_24h", repo, user, 1, happened.After(t.at.Add(-24*time.Hour)))
+	t.add("gh_activity_"+kind+"_7d", repo, user, 1, happened.After(t.at.Add(-7*24*time.Hour)))
 	last := series{"gh_activity_last_event_unixtime", repo, user}
 	t.metrics[last] = max(t.metrics[last], float64(happened.Unix()))
 }

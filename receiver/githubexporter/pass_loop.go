@@ -23,6 +23,9 @@ const (
 	jitter = 0.1
 	// pruneInterval is the time between two prunings of events past the retention.
 	pruneInterval = time.Hour
+	// pruneMargin is how long events are kept beyond the retention: a window as long as the retention is complete on
+	// replicas whose clock is behind that of the leader, and where a repository lags.
+	pruneMargin = time.Hour
 )
 
 // passLoop makes the passes over one organization while this replica leads it. One goroutine runs it.
@@ -119,7 +122,7 @@ type maintenance struct {
 func (m *maintenance) run(ctx context.Context, fence uint64) {
 	now := time.Now()
 	if now.Sub(m.prunedAt) >= pruneInterval {
-		if err := m.store.Prune(ctx, m.org, now.Add(-m.retention).Truncate(time.Second)); err != nil &&
+		if err := m.store.Prune(ctx, m.org, now.Add(-m.retention-pruneMargin).Truncate(time.Second)); err != nil &&
 			ctx.Err() == nil {
 			m.logger.Error("Failed to prune the ledger; will retry after the next pass.", zap.Error(err))
 		} else {

@@ -12,21 +12,33 @@ import (
 
 // evaluationTimes are the times, in Unix seconds, at which a repository's values are computed.
 type evaluationTimes struct {
-	// until, day and retained are, of each stream, the time that is shown, and the exclusive starts of the 24 h and of
-	// the retention before it.
-	until, day, retained [activity.NumStreams]int64
-	// weekStart and weekEnd are, of each stream with a sum over a week, the last complete week; hasWeek has those whose
-	// week has been read.
-	weekStart, weekEnd [activity.NumStreams]int64
-	hasWeek            activity.Streams
+	// until and retained are, of each stream, the time that is shown, and the exclusive start of the retention before.
+	until, retained [activity.NumStreams]int64
+	// spans are the windows of each stream.
+	spans [activity.NumSpans]spanTimes
 	// hasOptional says that the optional measures of the week were read.
 	hasOptional bool
+}
+
+// spanTimes are a window of each stream, from the exclusive start after to the inclusive end until. isRead has the
+// streams whose window is complete: of others it has no value.
+type spanTimes struct {
+	after, until [activity.NumStreams]int64
+	isRead       activity.Streams
+}
+
+// set sets the window of a stream.
+func (t *spanTimes) set(s activity.Stream, after, until int64, isRead bool) {
+	t.after[s], t.until[s] = after, until
+	if isRead {
+		t.isRead = t.isRead.With(s)
+	}
 }
 
 // weekStreams are the streams with a sum over a week.
 var weekStreams = func() (set activity.Streams) {
 	for i := range totalSpecs {
-		if totalSpecs[i].Sum.Span == activity.SpanWeek {
+		if totalSpecs[i].Sum.Windows[0].Span == activity.SpanWeek {
 			set = set.With(totalSpecs[i].Stream)
 		}
 	}
@@ -37,22 +49,31 @@ var weekStreams = func() (set activity.Streams) {
 func (v *View) evaluationTimes(r *ledger.RepoCoverage, now time.Time) evaluationTimes {
 	times := evaluationTimes{hasOptional: !v.settings.WeeklyLinesFromEntries}
 	for _, s := range activity.AllStreams() {
-		at := now
-		if limit := v.cov.RepoEdge(r, s).Add(v.settings.Grace); limit.Before(at) {
+		at, edge := now, v.cov.RepoEdge(r, s)
+		if limit := edge.Add(v.settings.Grace); limit.Before(at) {
 			at = limit
 		}
 		times.until[s] = at.Unix()
-		times.day[s] = at.Add(-24 * time.Hour).Unix()
 		times.retained[s] = at.Add(-v.settings.Retention).Unix()
+		for _, span := range [...]activity.Span{activity.SpanDay, activity.Span7Days, activity.Span30Days} {
+			start := at.Add(-span.Length())
+			isRead := span == activity.SpanDay || span.Length() <= v.settings.Retention &&
+				v.isRead(r, s, activity.Window{Start: start, End: edge})
+			times.spans[span].set(s, start.Unix(), at.Unix(), isRead)
+		}
 		if !weekStreams.Has(s) {
 			continue
 		}
-		week := ledger.LastCompleteWeek(time.Unix(times.until[s], 0))
-		times.weekStart[s], times.weekEnd[s] = week.Start.Unix(), week.End.Unix()
-		if !r.Since.After(week.Start) && !r.Missing[s].Overlaps(week) {
-			times.hasWeek = times.hasWeek.With(s)
-		}
+		week := ledger.LastCompleteWeek(at)
+		isRead := !r.Since.After(week.Start) && !r.Missing[s].Overlaps(week)
+		times.spans[activity.SpanWeek].set(s, week.Start.Unix()-1, week.End.Unix()-1, isRead)
 		times.hasOptional = times.hasOptional && !week.Start.Before(v.linesUnreadUntil)
 	}
 	return times
+}
+
+// isRead reports whether a window of a stream was read completely and its events are still kept. The last 24 h are
+// shown without this condition: at first contact they are what is read first.
+func (v *View) isRead(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) bool {
+	return !r.Since.After(w.Start) && !v.prunedBefore.After(w.Start) && r.Streams.Has(s) && !r.Missing[s].Overlaps(w)
 }

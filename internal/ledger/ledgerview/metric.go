@@ -11,13 +11,14 @@ import (
 // Metric is the index of one of the activity metrics. It is stored nowhere: outside of this process metrics have names.
 type Metric uint8
 
-// The activity metrics: the sums over the windows in the order of Totals, the time of the last event, and the totals in
-// their order.
+// The activity metrics: the sums over the shortest window of each in the order of Totals, the time of the last event,
+// the totals in their order, and the sums over longer windows in the order of Totals.
 const (
 	MetricCount     Metric = 0
 	MetricLastEvent        = MetricCount + Metric(ledger.NumTotals)
 	MetricTotal            = MetricLastEvent + 1
-	NumMetrics             = int(MetricTotal) + ledger.NumTotals
+	MetricLonger           = MetricTotal + Metric(ledger.NumTotals)
+	NumMetrics             = int(MetricLonger) + activity.NumWindows - ledger.NumTotals
 )
 
 const _ = uint8(NumMetrics) // a Metric has 8 bits
@@ -28,6 +29,31 @@ var totalSpecs = ledger.TotalSpecs()
 // lastEventName is the name of the one metric that is no sum over events.
 const lastEventName = "gh.activity.last_event_unixtime"
 
+// window is one of the windows over which a sum is shown.
+type window struct {
+	metric Metric
+	span   activity.Span
+}
+
+// windows has the windows of each of the Totals, the shortest first.
+var windows = makeWindows()
+
+// makeWindows gives each window its metric.
+func makeWindows() (windows [ledger.NumTotals][]window) {
+	longer := MetricLonger
+	for i := range totalSpecs {
+		for n, w := range totalSpecs[i].Sum.Windows {
+			metric := MetricCount + Metric(i)
+			if n > 0 {
+				metric = longer
+				longer++
+			}
+			windows[i] = append(windows[i], window{metric, w.Span})
+		}
+	}
+	return windows
+}
+
 // metricNames has the names of the metrics by index.
 var metricNames = makeMetricNames()
 
@@ -35,7 +61,9 @@ var metricNames = makeMetricNames()
 func makeMetricNames() (names [NumMetrics]string) {
 	names[MetricLastEvent] = lastEventName
 	for i := range totalSpecs {
-		names[int(MetricCount)+i] = totalSpecs[i].Sum.WindowMetric
+		for n, w := range totalSpecs[i].Sum.Windows {
+			names[windows[i][n].metric] = w.Name
+		}
 		names[int(MetricTotal)+i] = totalSpecs[i].Sum.TotalMetric
 	}
 	return names
@@ -54,9 +82,14 @@ func MetricByName(name string) (Metric, bool) {
 	return 0, false
 }
 
-// WindowMetric returns the metric of the number of a kind's events in the last 24 h.
-func WindowMetric(k activity.Kind) Metric {
-	return MetricCount + Metric(k.Index()) //nolint:gosec // a kind's index
+// WindowMetric returns the metric of the number of a kind's events within a span, and false if there is none.
+func WindowMetric(k activity.Kind, span activity.Span) (Metric, bool) {
+	for _, w := range windows[k.Index()] {
+		if w.span == span {
+			return w.metric, true
+		}
+	}
+	return 0, false
 }
 
 // TotalMetric returns the metric of the number of a kind's events since the ledger started.

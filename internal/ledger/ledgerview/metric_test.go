@@ -21,15 +21,26 @@ func TestMetricNames(t *testing.T) {
 	}
 	_, ok := MetricByName("gh.activity.unknown")
 	require.False(t, ok)
+	_, ok = WindowMetric(activity.KindCommit, activity.SpanWeek)
+	require.False(t, ok, "that of the lines is one of a measure")
 	for m, name := range map[Metric]string{
 		MetricLastEvent: "gh.activity.last_event_unixtime", metricCommits: "gh.activity.commits_24h",
 		MetricLinesAdded: "gh.activity.loc_added_weekly", MetricLinesRemoved: "gh.activity.loc_removed_weekly",
 		MetricTotalLinesAdded: "gh.activity.loc_added", MetricTotalLinesRemoved: "gh.activity.loc_removed",
-		WindowMetric(activity.KindReviewSubmitted): "gh.activity.reviews_submitted_24h",
-		TotalMetric(activity.KindIssueComment):     "gh.activity.issue_comments",
+		windowMetric(t, activity.KindReviewSubmitted, activity.SpanDay):      "gh.activity.reviews_submitted_24h",
+		windowMetric(t, activity.KindIssueClosed, activity.Span7Days):        "gh.activity.issues_closed_7d",
+		windowMetric(t, activity.KindPullRequestMerged, activity.Span30Days): "gh.activity.prs_merged_30d",
+		TotalMetric(activity.KindIssueComment):                               "gh.activity.issue_comments",
 	} {
 		require.Equal(t, name, m.Name())
 	}
+}
+
+func windowMetric(t *testing.T, kind activity.Kind, span activity.Span) Metric {
+	t.Helper()
+	m, ok := WindowMetric(kind, span)
+	require.True(t, ok)
+	return m
 }
 
 // TestMask checks the operations on sets of metrics.

@@ -169,7 +169,11 @@ func (s *series) kindValues(kind activity.Kind, at *evaluationTimes, v *Values) 
 	if newest <= at.retained[stream] {
 		return -1
 	}
-	v.set(WindowMetric(kind), uint64(upTo-countUntil(list, at.day[stream]))) //nolint:gosec // a count
+	for _, w := range windows[kind.Index()] {
+		if span := &at.spans[w.span]; span.isRead.Has(stream) {
+			v.set(w.metric, uint64(upTo-countUntil(list, span.after[stream]))) //nolint:gosec // a count
+		}
+	}
 	if kind.NumMeasures() > 0 {
 		s.measureValues(kind, at, v)
 	}
@@ -181,22 +185,20 @@ func (s *series) measureValues(kind activity.Kind, at *evaluationTimes, v *Value
 	stream, list := kind.Stream(), s.events[kind.Index()]
 	for i := range kind.Spec().Measures {
 		total := ledger.MeasureTotal(kind, i)
-		spec := &totalSpecs[total]
-		if spec.Optional && !at.hasOptional {
+		if totalSpecs[total].Optional && !at.hasOptional {
 			continue
 		}
-		after, until := at.day[stream], at.until[stream]
-		if spec.Sum.Span == activity.SpanWeek {
-			if !at.hasWeek.Has(stream) {
+		for _, w := range windows[total] {
+			span := &at.spans[w.span]
+			if !span.isRead.Has(stream) {
 				continue
 			}
-			after, until = at.weekStart[stream]-1, at.weekEnd[stream]-1
+			var sum uint64
+			for _, e := range list[countUntil(list, span.after[stream]):countUntil(list, span.until[stream])] {
+				sum += uint64(e.measures[i])
+			}
+			v.set(w.metric, sum)
 		}
-		var sum uint64
-		for _, e := range list[countUntil(list, after):countUntil(list, until)] {
-			sum += uint64(e.measures[i])
-		}
-		v.set(MetricCount+Metric(total), sum) //nolint:gosec // fewer than NumMetrics
 	}
 }
 

@@ -99,6 +99,42 @@ func TestDayIsExact(t *testing.T) {
 	require.Contains(t, visit(v, at).values, ada)
 }
 
+// TestLongerWindows checks that the windows of 7 and 30 days are exact to the second, that they are absent until they
+// were read completely, after a part of them was pruned, and where the stream was not read, and that an outage does not
+// empty them.
+func TestLongerWindows(t *testing.T) {
+	t.Parallel()
+	week, month := windowMetric(t, activity.KindCommit, activity.Span7Days),
+		windowMetric(t, activity.KindCommit, activity.Span30Days)
+	at := noon.AddDate(0, 0, -7)
+	newView := func() *View {
+		return viewOf(Settings{Grace: time.Hour, Retention: 60 * 24 * time.Hour},
+			commitOf(1, "ada", at, 1), commitOf(2, "ada", at.Add(time.Second), 1), commitOf(3, "ada", noon, 1))
+	}
+	v := newView()
+	require.Equal(t, uint64(3), visit(v, noon).values[ada].Of[MetricTotal])
+	require.Equal(t, uint64(2), visit(v, noon).values[ada].Of[week])
+	require.Equal(t, uint64(1), visit(v, noon.Add(time.Second)).values[ada].Of[week])
+	require.Equal(t, uint64(1), visit(v, noon.AddDate(0, 0, 20)).values[ada].Of[week], "the edge stays, and the window")
+	require.False(t, visit(v, noon).values[ada].Present.Has(month), "it was read for 28 days")
+	cover(v, noon.AddDate(0, 0, 2))
+	got := visit(v, noon.AddDate(0, 0, 2)).values[ada]
+	require.True(t, got.Present.Has(month))
+	require.Equal(t, [2]uint64{1, 3}, [2]uint64{got.Of[week], got.Of[month]})
+
+	missing := streamWindow(activity.StreamCommits, noon.Add(-time.Hour), noon)
+	applyProgress(v, ledger.RepoProgress{ID: 1, Missed: []ledger.StreamWindow{missing}})
+	got = visit(v, noon.AddDate(0, 0, 2)).values[ada]
+	require.False(t, got.Present.Has(week) || got.Present.Has(month), "a gap")
+	require.True(t, got.Present.Has(count(activity.KindCommit)))
+	applyProgress(v, ledger.RepoProgress{ID: 1, Read: []ledger.StreamWindow{missing}})
+	require.True(t, visit(v, noon.AddDate(0, 0, 2)).values[ada].Present.Has(month))
+
+	v.Apply(ledger.Change{PrunedBefore: noon.AddDate(0, 0, -20)})
+	got = visit(v, noon.AddDate(0, 0, 2)).values[ada]
+	require.True(t, got.Present.Has(week) && !got.Present.Has(month), "a part was pruned")
+}
+
 func TestLastWeek(t *testing.T) {
 	t.Parallel()
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }

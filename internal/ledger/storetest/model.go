@@ -114,11 +114,7 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 			continue
 		}
 		series := ledgerview.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
-		count := line{series, ledgerview.MetricCount + ledgerview.Metric(e.Kind.Index())}
-		lines[count] += 0
-		if e.Time.After(at.Add(-24 * time.Hour)) {
-			lines[count]++
-		}
+		m.count(lines, series, &e, at)
 		if e.Kind == activity.KindCommit {
 			added, removed := line{series, ledgerview.MetricLinesAdded}, line{series, ledgerview.MetricLinesRemoved}
 			lines[added] += 0
@@ -133,6 +129,22 @@ func (m *model) shown(at time.Time) map[line]uint64 {
 	}
 	m.totals(lines)
 	return lines
+}
+
+// count adds an event to the windows that are there. The repositories were read for 14 days, so no window of 30 days is
+// complete, nor one of 7 days of which a part was pruned.
+func (m *model) count(lines map[line]uint64, series ledgerview.Series, e *activity.Event, at time.Time) {
+	for _, span := range []activity.Span{activity.SpanDay, activity.Span7Days} {
+		start := at.Add(-span.Length())
+		if span == activity.Span7Days && m.pruned.After(start) {
+			continue
+		}
+		metric, _ := ledgerview.WindowMetric(e.Kind, span)
+		lines[line{series, metric}] += 0
+		if e.Time.After(start) {
+			lines[line{series, metric}]++
+		}
+	}
 }
 
 // totals adds the sums of the series that are there.

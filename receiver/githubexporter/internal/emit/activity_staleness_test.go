@@ -77,7 +77,7 @@ func TestMarksAreRepeated(t *testing.T) {
 	t.Parallel()
 	p, e, org := emission(t)
 	emitNow(t, e, org)
-	require.Len(t, p.values, 2*ledgerview.NumMetrics)
+	require.Len(t, p.values, 2*shownMetrics)
 	p.err = errors.New("full")
 	rename(org, "moved")
 	for range 5 {
@@ -86,8 +86,8 @@ func TestMarksAreRepeated(t *testing.T) {
 	p.err = nil
 	for range markerEmissions {
 		emitNow(t, e, org)
-		require.Equal(t, 2*ledgerview.NumMetrics, p.marks)
-		require.Len(t, p.values, 2*ledgerview.NumMetrics, "each repository counts once")
+		require.Equal(t, 2*shownMetrics, p.marks)
+		require.Len(t, p.values, 2*shownMetrics, "each repository counts once")
 	}
 	p.marks = 0
 	emitNow(t, e, org)
@@ -105,7 +105,7 @@ func TestMarksAreCancelled(t *testing.T) {
 	rename(org, "repo-0")
 	for range markerEmissions + 1 {
 		emitNow(t, e, org)
-		require.Len(t, p.values, 2*ledgerview.NumMetrics)
+		require.Len(t, p.values, 2*shownMetrics)
 		require.Contains(t, p.values, "gh.activity.commits repo-0 user-0")
 	}
 	require.Empty(t, org.ends.ended)
@@ -127,7 +127,7 @@ func TestEndOfTerm(t *testing.T) {
 	t.Parallel()
 	p, e, org := emission(t)
 	emitNow(t, e, org)
-	require.Len(t, p.values, 2*ledgerview.NumMetrics)
+	require.Len(t, p.values, 2*shownMetrics)
 	p.err = errors.New("full")
 	rename(org, "other")
 	emitNow(t, e, org)

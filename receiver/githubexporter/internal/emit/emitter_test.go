@@ -5,6 +5,7 @@ package emit
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,9 @@ import (
 )
 
 var began = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+
+// shownMetrics is the number of metrics that are shown of a series by default: without the windows of 30 days.
+const shownMetrics = ledgerview.NumMetrics - activity.NumKinds
 
 // noStatus is the status of an organization that a test sets the term of. Its other methods are not called.
 type noStatus struct {
@@ -90,7 +94,7 @@ func TestEmission(t *testing.T) {
 	require.Equal(t, "https://opentelemetry.io/schemas/1.44.0", rm.SchemaUrl())
 	require.Equal(t, map[string]any{"vcs.owner.name": "acme", "vcs.provider.name": "github"},
 		rm.Resource().Attributes().AsRaw())
-	require.Equal(t, ledgerview.NumMetrics, rm.ScopeMetrics().At(0).Metrics().Len())
+	require.Equal(t, shownMetrics, rm.ScopeMetrics().At(0).Metrics().Len())
 	for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
 		require.Equal(t, 6, points(m).Len(), m.Name())
 		require.NotEmpty(t, m.Description())
@@ -114,7 +118,11 @@ func TestTemplatesHaveTheirNames(t *testing.T) {
 	t.Parallel()
 	e, _ := newTestEmitter(t)
 	for m := range ledgerview.NumMetrics {
-		require.Equal(t, ledgerview.Metric(m).Name(), e.templates.name(m))
+		want := ledgerview.Metric(m).Name()
+		if strings.HasSuffix(want, "_30d") {
+			want = "" // disabled by default
+		}
+		require.Equal(t, want, e.templates.name(m))
 	}
 	require.Len(t, recordsByName, ledgerview.NumMetrics)
 }
@@ -124,14 +132,14 @@ func TestEndOfSeries(t *testing.T) {
 	t.Parallel()
 	e, org := newTestEmitter(t)
 	fill(org, 1, 1, 1)
-	require.Equal(t, ledgerview.NumMetrics, e.buildActivity(org, began)[0].DataPointCount())
+	require.Equal(t, shownMetrics, e.buildActivity(org, began)[0].DataPointCount())
 	later := func(days int) []pmetric.Metrics {
 		now := began.AddDate(0, 0, days)
 		org.View.Apply(ledger.Change{Progress: ledger.Progress{Edge: now}})
 		return e.buildActivity(org, now)
 	}
-	idle := later(2)[0]
-	require.Equal(t, ledgerview.NumMetrics, idle.DataPointCount())
+	idle := later(8)[0]
+	require.Equal(t, shownMetrics, idle.DataPointCount())
 	for _, m := range idle.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
 		if m.Type() == pmetric.MetricTypeGauge && m.Name() != "gh.activity.last_event_unixtime" {
 			require.Zero(t, points(m).At(0).IntValue(), m.Name())
@@ -140,7 +148,7 @@ func TestEndOfSeries(t *testing.T) {
 	require.Empty(t, later(31))
 	for range markerEmissions {
 		ended := marks(e, org, began.AddDate(0, 0, 31))
-		require.Equal(t, ledgerview.NumMetrics, ended.Len(), "each mark has a metric of its own")
+		require.Equal(t, shownMetrics, ended.Len(), "each mark has a metric of its own")
 		for _, m := range ended.All() {
 			require.Equal(t, 1, points(m).Len())
 			require.True(t, points(m).At(0).Flags().NoRecordedValue())
@@ -187,7 +195,7 @@ func TestChunks(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 10*1000*ledgerview.NumMetrics, total)
+	require.Equal(t, 10*1000*shownMetrics, total)
 }
 
 // BenchmarkEmission emits views, beside the same number of points built by hand without a view behind them.

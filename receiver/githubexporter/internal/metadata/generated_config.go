@@ -47,6 +47,46 @@ func (ms *GhActivityCommits24hMetricConfig) Unmarshal(parser *confmap.Conf) erro
 	return nil
 }
 
+// GhActivityCommits30dMetricConfig provides config for the gh.activity.commits_30d metric.
+type GhActivityCommits30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityCommits30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityCommits7dMetricConfig provides config for the gh.activity.commits_7d metric.
+type GhActivityCommits7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityCommits7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhActivityIssueCommentsMetricConfig provides config for the gh.activity.issue_comments metric.
 type GhActivityIssueCommentsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -74,6 +114,46 @@ type GhActivityIssueComments24hMetricConfig struct {
 }
 
 func (ms *GhActivityIssueComments24hMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssueComments30dMetricConfig provides config for the gh.activity.issue_comments_30d metric.
+type GhActivityIssueComments30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssueComments30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssueComments7dMetricConfig provides config for the gh.activity.issue_comments_7d metric.
+type GhActivityIssueComments7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssueComments7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -127,6 +207,46 @@ func (ms *GhActivityIssuesClosed24hMetricConfig) Unmarshal(parser *confmap.Conf)
 	return nil
 }
 
+// GhActivityIssuesClosed30dMetricConfig provides config for the gh.activity.issues_closed_30d metric.
+type GhActivityIssuesClosed30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesClosed30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssuesClosed7dMetricConfig provides config for the gh.activity.issues_closed_7d metric.
+type GhActivityIssuesClosed7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesClosed7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhActivityIssuesOpenedMetricConfig provides config for the gh.activity.issues_opened metric.
 type GhActivityIssuesOpenedMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -154,6 +274,46 @@ type GhActivityIssuesOpened24hMetricConfig struct {
 }
 
 func (ms *GhActivityIssuesOpened24hMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssuesOpened30dMetricConfig provides config for the gh.activity.issues_opened_30d metric.
+type GhActivityIssuesOpened30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesOpened30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityIssuesOpened7dMetricConfig provides config for the gh.activity.issues_opened_7d metric.
+type GhActivityIssuesOpened7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityIssuesOpened7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -307,6 +467,46 @@ func (ms *GhActivityPrsMerged24hMetricConfig) Unmarshal(parser *confmap.Conf) er
 	return nil
 }
 
+// GhActivityPrsMerged30dMetricConfig provides config for the gh.activity.prs_merged_30d metric.
+type GhActivityPrsMerged30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityPrsMerged30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityPrsMerged7dMetricConfig provides config for the gh.activity.prs_merged_7d metric.
+type GhActivityPrsMerged7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityPrsMerged7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhActivityPrsOpenedMetricConfig provides config for the gh.activity.prs_opened metric.
 type GhActivityPrsOpenedMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -347,6 +547,46 @@ func (ms *GhActivityPrsOpened24hMetricConfig) Unmarshal(parser *confmap.Conf) er
 	return nil
 }
 
+// GhActivityPrsOpened30dMetricConfig provides config for the gh.activity.prs_opened_30d metric.
+type GhActivityPrsOpened30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityPrsOpened30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityPrsOpened7dMetricConfig provides config for the gh.activity.prs_opened_7d metric.
+type GhActivityPrsOpened7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityPrsOpened7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhActivityReviewsSubmittedMetricConfig provides config for the gh.activity.reviews_submitted metric.
 type GhActivityReviewsSubmittedMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -374,6 +614,46 @@ type GhActivityReviewsSubmitted24hMetricConfig struct {
 }
 
 func (ms *GhActivityReviewsSubmitted24hMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityReviewsSubmitted30dMetricConfig provides config for the gh.activity.reviews_submitted_30d metric.
+type GhActivityReviewsSubmitted30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityReviewsSubmitted30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityReviewsSubmitted7dMetricConfig provides config for the gh.activity.reviews_submitted_7d metric.
+type GhActivityReviewsSubmitted7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityReviewsSubmitted7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -1631,12 +1911,20 @@ func (ms *GhExporterStoreWriteMetricConfig) Unmarshal(parser *confmap.Conf) erro
 type MetricsConfig struct {
 	GhActivityCommits                                GhActivityCommitsMetricConfig                                `mapstructure:"gh.activity.commits"`
 	GhActivityCommits24h                             GhActivityCommits24hMetricConfig                             `mapstructure:"gh.activity.commits_24h"`
+	GhActivityCommits30d                             GhActivityCommits30dMetricConfig                             `mapstructure:"gh.activity.commits_30d"`
+	GhActivityCommits7d                              GhActivityCommits7dMetricConfig                              `mapstructure:"gh.activity.commits_7d"`
 	GhActivityIssueComments                          GhActivityIssueCommentsMetricConfig                          `mapstructure:"gh.activity.issue_comments"`
 	GhActivityIssueComments24h                       GhActivityIssueComments24hMetricConfig                       `mapstructure:"gh.activity.issue_comments_24h"`
+	GhActivityIssueComments30d                       GhActivityIssueComments30dMetricConfig                       `mapstructure:"gh.activity.issue_comments_30d"`
+	GhActivityIssueComments7d                        GhActivityIssueComments7dMetricConfig                        `mapstructure:"gh.activity.issue_comments_7d"`
 	GhActivityIssuesClosed                           GhActivityIssuesClosedMetricConfig                           `mapstructure:"gh.activity.issues_closed"`
 	GhActivityIssuesClosed24h                        GhActivityIssuesClosed24hMetricConfig                        `mapstructure:"gh.activity.issues_closed_24h"`
+	GhActivityIssuesClosed30d                        GhActivityIssuesClosed30dMetricConfig                        `mapstructure:"gh.activity.issues_closed_30d"`
+	GhActivityIssuesClosed7d                         GhActivityIssuesClosed7dMetricConfig                         `mapstructure:"gh.activity.issues_closed_7d"`
 	GhActivityIssuesOpened                           GhActivityIssuesOpenedMetricConfig                           `mapstructure:"gh.activity.issues_opened"`
 	GhActivityIssuesOpened24h                        GhActivityIssuesOpened24hMetricConfig                        `mapstructure:"gh.activity.issues_opened_24h"`
+	GhActivityIssuesOpened30d                        GhActivityIssuesOpened30dMetricConfig                        `mapstructure:"gh.activity.issues_opened_30d"`
+	GhActivityIssuesOpened7d                         GhActivityIssuesOpened7dMetricConfig                         `mapstructure:"gh.activity.issues_opened_7d"`
 	GhActivityLastEventUnixtime                      GhActivityLastEventUnixtimeMetricConfig                      `mapstructure:"gh.activity.last_event_unixtime"`
 	GhActivityLocAdded                               GhActivityLocAddedMetricConfig                               `mapstructure:"gh.activity.loc_added"`
 	GhActivityLocAddedWeekly                         GhActivityLocAddedWeeklyMetricConfig                         `mapstructure:"gh.activity.loc_added_weekly"`
@@ -1644,10 +1932,16 @@ type MetricsConfig struct {
 	GhActivityLocRemovedWeekly                       GhActivityLocRemovedWeeklyMetricConfig                       `mapstructure:"gh.activity.loc_removed_weekly"`
 	GhActivityPrsMerged                              GhActivityPrsMergedMetricConfig                              `mapstructure:"gh.activity.prs_merged"`
 	GhActivityPrsMerged24h                           GhActivityPrsMerged24hMetricConfig                           `mapstructure:"gh.activity.prs_merged_24h"`
+	GhActivityPrsMerged30d                           GhActivityPrsMerged30dMetricConfig                           `mapstructure:"gh.activity.prs_merged_30d"`
+	GhActivityPrsMerged7d                            GhActivityPrsMerged7dMetricConfig                            `mapstructure:"gh.activity.prs_merged_7d"`
 	GhActivityPrsOpened                              GhActivityPrsOpenedMetricConfig                              `mapstructure:"gh.activity.prs_opened"`
 	GhActivityPrsOpened24h                           GhActivityPrsOpened24hMetricConfig                           `mapstructure:"gh.activity.prs_opened_24h"`
+	GhActivityPrsOpened30d                           GhActivityPrsOpened30dMetricConfig                           `mapstructure:"gh.activity.prs_opened_30d"`
+	GhActivityPrsOpened7d                            GhActivityPrsOpened7dMetricConfig                            `mapstructure:"gh.activity.prs_opened_7d"`
 	GhActivityReviewsSubmitted                       GhActivityReviewsSubmittedMetricConfig                       `mapstructure:"gh.activity.reviews_submitted"`
 	GhActivityReviewsSubmitted24h                    GhActivityReviewsSubmitted24hMetricConfig                    `mapstructure:"gh.activity.reviews_submitted_24h"`
+	GhActivityReviewsSubmitted30d                    GhActivityReviewsSubmitted30dMetricConfig                    `mapstructure:"gh.activity.reviews_submitted_30d"`
+	GhActivityReviewsSubmitted7d                     GhActivityReviewsSubmitted7dMetricConfig                     `mapstructure:"gh.activity.reviews_submitted_7d"`
 	GhAppRateLimitRemaining                          GhAppRateLimitRemainingMetricConfig                          `mapstructure:"gh.app.rate_limit_remaining"`
 	GhCopilotActiveUsers                             GhCopilotActiveUsersMetricConfig                             `mapstructure:"gh.copilot.active_users"`
 	GhCopilotAdoptionUsers                           GhCopilotAdoptionUsersMetricConfig                           `mapstructure:"gh.copilot.adoption_users"`
@@ -1720,10 +2014,22 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhActivityCommits24h: GhActivityCommits24hMetricConfig{
 			Enabled: true,
 		},
+		GhActivityCommits30d: GhActivityCommits30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityCommits7d: GhActivityCommits7dMetricConfig{
+			Enabled: true,
+		},
 		GhActivityIssueComments: GhActivityIssueCommentsMetricConfig{
 			Enabled: true,
 		},
 		GhActivityIssueComments24h: GhActivityIssueComments24hMetricConfig{
+			Enabled: true,
+		},
+		GhActivityIssueComments30d: GhActivityIssueComments30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityIssueComments7d: GhActivityIssueComments7dMetricConfig{
 			Enabled: true,
 		},
 		GhActivityIssuesClosed: GhActivityIssuesClosedMetricConfig{
@@ -1732,10 +2038,22 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhActivityIssuesClosed24h: GhActivityIssuesClosed24hMetricConfig{
 			Enabled: true,
 		},
+		GhActivityIssuesClosed30d: GhActivityIssuesClosed30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityIssuesClosed7d: GhActivityIssuesClosed7dMetricConfig{
+			Enabled: true,
+		},
 		GhActivityIssuesOpened: GhActivityIssuesOpenedMetricConfig{
 			Enabled: true,
 		},
 		GhActivityIssuesOpened24h: GhActivityIssuesOpened24hMetricConfig{
+			Enabled: true,
+		},
+		GhActivityIssuesOpened30d: GhActivityIssuesOpened30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityIssuesOpened7d: GhActivityIssuesOpened7dMetricConfig{
 			Enabled: true,
 		},
 		GhActivityLastEventUnixtime: GhActivityLastEventUnixtimeMetricConfig{
@@ -1759,16 +2077,34 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhActivityPrsMerged24h: GhActivityPrsMerged24hMetricConfig{
 			Enabled: true,
 		},
+		GhActivityPrsMerged30d: GhActivityPrsMerged30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityPrsMerged7d: GhActivityPrsMerged7dMetricConfig{
+			Enabled: true,
+		},
 		GhActivityPrsOpened: GhActivityPrsOpenedMetricConfig{
 			Enabled: true,
 		},
 		GhActivityPrsOpened24h: GhActivityPrsOpened24hMetricConfig{
 			Enabled: true,
 		},
+		GhActivityPrsOpened30d: GhActivityPrsOpened30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityPrsOpened7d: GhActivityPrsOpened7dMetricConfig{
+			Enabled: true,
+		},
 		GhActivityReviewsSubmitted: GhActivityReviewsSubmittedMetricConfig{
 			Enabled: true,
 		},
 		GhActivityReviewsSubmitted24h: GhActivityReviewsSubmitted24hMetricConfig{
+			Enabled: true,
+		},
+		GhActivityReviewsSubmitted30d: GhActivityReviewsSubmitted30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityReviewsSubmitted7d: GhActivityReviewsSubmitted7dMetricConfig{
 			Enabled: true,
 		},
 		GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{

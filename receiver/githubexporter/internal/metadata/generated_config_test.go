@@ -32,10 +32,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhActivityCommits24h: GhActivityCommits24hMetricConfig{
 						Enabled: true,
 					},
+					GhActivityCommits30d: GhActivityCommits30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityCommits7d: GhActivityCommits7dMetricConfig{
+						Enabled: true,
+					},
 					GhActivityIssueComments: GhActivityIssueCommentsMetricConfig{
 						Enabled: true,
 					},
 					GhActivityIssueComments24h: GhActivityIssueComments24hMetricConfig{
+						Enabled: true,
+					},
+					GhActivityIssueComments30d: GhActivityIssueComments30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityIssueComments7d: GhActivityIssueComments7dMetricConfig{
 						Enabled: true,
 					},
 					GhActivityIssuesClosed: GhActivityIssuesClosedMetricConfig{
@@ -44,10 +56,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhActivityIssuesClosed24h: GhActivityIssuesClosed24hMetricConfig{
 						Enabled: true,
 					},
+					GhActivityIssuesClosed30d: GhActivityIssuesClosed30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityIssuesClosed7d: GhActivityIssuesClosed7dMetricConfig{
+						Enabled: true,
+					},
 					GhActivityIssuesOpened: GhActivityIssuesOpenedMetricConfig{
 						Enabled: true,
 					},
 					GhActivityIssuesOpened24h: GhActivityIssuesOpened24hMetricConfig{
+						Enabled: true,
+					},
+					GhActivityIssuesOpened30d: GhActivityIssuesOpened30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityIssuesOpened7d: GhActivityIssuesOpened7dMetricConfig{
 						Enabled: true,
 					},
 					GhActivityLastEventUnixtime: GhActivityLastEventUnixtimeMetricConfig{
@@ -71,16 +95,34 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhActivityPrsMerged24h: GhActivityPrsMerged24hMetricConfig{
 						Enabled: true,
 					},
+					GhActivityPrsMerged30d: GhActivityPrsMerged30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityPrsMerged7d: GhActivityPrsMerged7dMetricConfig{
+						Enabled: true,
+					},
 					GhActivityPrsOpened: GhActivityPrsOpenedMetricConfig{
 						Enabled: true,
 					},
 					GhActivityPrsOpened24h: GhActivityPrsOpened24hMetricConfig{
 						Enabled: true,
 					},
+					GhActivityPrsOpened30d: GhActivityPrsOpened30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityPrsOpened7d: GhActivityPrsOpened7dMetricConfig{
+						Enabled: true,
+					},
 					GhActivityReviewsSubmitted: GhActivityReviewsSubmittedMetricConfig{
 						Enabled: true,
 					},
 					GhActivityReviewsSubmitted24h: GhActivityReviewsSubmitted24hMetricConfig{
+						Enabled: true,
+					},
+					GhActivityReviewsSubmitted30d: GhActivityReviewsSubmitted30dMetricConfig{
+						Enabled: true,
+					},
+					GhActivityReviewsSubmitted7d: GhActivityReviewsSubmitted7dMetricConfig{
 						Enabled: true,
 					},
 					GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
@@ -287,10 +329,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhActivityCommits24h: GhActivityCommits24hMetricConfig{
 						Enabled: false,
 					},
+					GhActivityCommits30d: GhActivityCommits30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityCommits7d: GhActivityCommits7dMetricConfig{
+						Enabled: false,
+					},
 					GhActivityIssueComments: GhActivityIssueCommentsMetricConfig{
 						Enabled: false,
 					},
 					GhActivityIssueComments24h: GhActivityIssueComments24hMetricConfig{
+						Enabled: false,
+					},
+					GhActivityIssueComments30d: GhActivityIssueComments30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityIssueComments7d: GhActivityIssueComments7dMetricConfig{
 						Enabled: false,
 					},
 					GhActivityIssuesClosed: GhActivityIssuesClosedMetricConfig{
@@ -299,10 +353,22 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhActivityIssuesClosed24h: GhActivityIssuesClosed24hMetricConfig{
 						Enabled: false,
 					},
+					GhActivityIssuesClosed30d: GhActivityIssuesClosed30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityIssuesClosed7d: GhActivityIssuesClosed7dMetricConfig{
+						Enabled: false,
+					},
 					GhActivityIssuesOpened: GhActivityIssuesOpenedMetricConfig{
 						Enabled: false,
 					},
 					GhActivityIssuesOpened24h: GhActivityIssuesOpened24hMetricConfig{
+						Enabled: false,
+					},
+					GhActivityIssuesOpened30d: GhActivityIssuesOpened30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityIssuesOpened7d: GhActivityIssuesOpened7dMetricConfig{
 						Enabled: false,
 					},
 					GhActivityLastEventUnixtime: GhActivityLastEventUnixtimeMetricConfig{
@@ -326,16 +392,34 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhActivityPrsMerged24h: GhActivityPrsMerged24hMetricConfig{
 						Enabled: false,
 					},
+					GhActivityPrsMerged30d: GhActivityPrsMerged30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityPrsMerged7d: GhActivityPrsMerged7dMetricConfig{
+						Enabled: false,
+					},
 					GhActivityPrsOpened: GhActivityPrsOpenedMetricConfig{
 						Enabled: false,
 					},
 					GhActivityPrsOpened24h: GhActivityPrsOpened24hMetricConfig{
 						Enabled: false,
 					},
+					GhActivityPrsOpened30d: GhActivityPrsOpened30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityPrsOpened7d: GhActivityPrsOpened7dMetricConfig{
+						Enabled: false,
+					},
 					GhActivityReviewsSubmitted: GhActivityReviewsSubmittedMetricConfig{
 						Enabled: false,
 					},
 					GhActivityReviewsSubmitted24h: GhActivityReviewsSubmitted24hMetricConfig{
+						Enabled: false,
+					},
+					GhActivityReviewsSubmitted30d: GhActivityReviewsSubmitted30dMetricConfig{
+						Enabled: false,
+					},
+					GhActivityReviewsSubmitted7d: GhActivityReviewsSubmitted7dMetricConfig{
 						Enabled: false,
 					},
 					GhAppRateLimitRemaining: GhAppRateLimitRemainingMetricConfig{
@@ -536,7 +620,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -534,12 +534,28 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.activity.commits_24h",
 		Attributes: []string{"org", "repo", "user"},
 	},
+	GhActivityCommits30d: metricInfo{
+		Name:       "gh.activity.commits_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityCommits7d: metricInfo{
+		Name:       "gh.activity.commits_7d",
+		Attributes: []string{"org", "repo", "user"},
+	},
 	GhActivityIssueComments: metricInfo{
 		Name:       "gh.activity.issue_comments",
 		Attributes: []string{"org", "repo", "user"},
 	},
 	GhActivityIssueComments24h: metricInfo{
 		Name:       "gh.activity.issue_comments_24h",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssueComments30d: metricInfo{
+		Name:       "gh.activity.issue_comments_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssueComments7d: metricInfo{
+		Name:       "gh.activity.issue_comments_7d",
 		Attributes: []string{"org", "repo", "user"},
 	},
 	GhActivityIssuesClosed: metricInfo{
@@ -550,12 +566,28 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.activity.issues_closed_24h",
 		Attributes: []string{"org", "repo", "user"},
 	},
+	GhActivityIssuesClosed30d: metricInfo{
+		Name:       "gh.activity.issues_closed_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssuesClosed7d: metricInfo{
+		Name:       "gh.activity.issues_closed_7d",
+		Attributes: []string{"org", "repo", "user"},
+	},
 	GhActivityIssuesOpened: metricInfo{
 		Name:       "gh.activity.issues_opened",
 		Attributes: []string{"org", "repo", "user"},
 	},
 	GhActivityIssuesOpened24h: metricInfo{
 		Name:       "gh.activity.issues_opened_24h",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssuesOpened30d: metricInfo{
+		Name:       "gh.activity.issues_opened_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityIssuesOpened7d: metricInfo{
+		Name:       "gh.activity.issues_opened_7d",
 		Attributes: []string{"org", "repo", "user"},
 	},
 	GhActivityLastEventUnixtime: metricInfo{
@@ -586,6 +618,14 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.activity.prs_merged_24h",
 		Attributes: []string{"org", "repo", "user"},
 	},
+	GhActivityPrsMerged30d: metricInfo{
+		Name:       "gh.activity.prs_merged_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityPrsMerged7d: metricInfo{
+		Name:       "gh.activity.prs_merged_7d",
+		Attributes: []string{"org", "repo", "user"},
+	},
 	GhActivityPrsOpened: metricInfo{
 		Name:       "gh.activity.prs_opened",
 		Attributes: []string{"org", "repo", "user"},
@@ -594,12 +634,28 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.activity.prs_opened_24h",
 		Attributes: []string{"org", "repo", "user"},
 	},
+	GhActivityPrsOpened30d: metricInfo{
+		Name:       "gh.activity.prs_opened_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityPrsOpened7d: metricInfo{
+		Name:       "gh.activity.prs_opened_7d",
+		Attributes: []string{"org", "repo", "user"},
+	},
 	GhActivityReviewsSubmitted: metricInfo{
 		Name:       "gh.activity.reviews_submitted",
 		Attributes: []string{"org", "repo", "user"},
 	},
 	GhActivityReviewsSubmitted24h: metricInfo{
 		Name:       "gh.activity.reviews_submitted_24h",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityReviewsSubmitted30d: metricInfo{
+		Name:       "gh.activity.reviews_submitted_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityReviewsSubmitted7d: metricInfo{
+		Name:       "gh.activity.reviews_submitted_7d",
 		Attributes: []string{"org", "repo", "user"},
 	},
 	GhAppRateLimitRemaining: metricInfo{
@@ -852,12 +908,20 @@ var MetricsInfo = metricsInfo{
 type metricsInfo struct {
 	GhActivityCommits                                metricInfo
 	GhActivityCommits24h                             metricInfo
+	GhActivityCommits30d                             metricInfo
+	GhActivityCommits7d                              metricInfo
 	GhActivityIssueComments                          metricInfo
 	GhActivityIssueComments24h                       metricInfo
+	GhActivityIssueComments30d                       metricInfo
+	GhActivityIssueComments7d                        metricInfo
 	GhActivityIssuesClosed                           metricInfo
 	GhActivityIssuesClosed24h                        metricInfo
+	GhActivityIssuesClosed30d                        metricInfo
+	GhActivityIssuesClosed7d                         metricInfo
 	GhActivityIssuesOpened                           metricInfo
 	GhActivityIssuesOpened24h                        metricInfo
+	GhActivityIssuesOpened30d                        metricInfo
+	GhActivityIssuesOpened7d                         metricInfo
 	GhActivityLastEventUnixtime                      metricInfo
 	GhActivityLocAdded                               metricInfo
 	GhActivityLocAddedWeekly                         metricInfo
@@ -865,10 +929,16 @@ type metricsInfo struct {
 	GhActivityLocRemovedWeekly                       metricInfo
 	GhActivityPrsMerged                              metricInfo
 	GhActivityPrsMerged24h                           metricInfo
+	GhActivityPrsMerged30d                           metricInfo
+	GhActivityPrsMerged7d                            metricInfo
 	GhActivityPrsOpened                              metricInfo
 	GhActivityPrsOpened24h                           metricInfo
+	GhActivityPrsOpened30d                           metricInfo
+	GhActivityPrsOpened7d                            metricInfo
 	GhActivityReviewsSubmitted                       metricInfo
 	GhActivityReviewsSubmitted24h                    metricInfo
+	GhActivityReviewsSubmitted30d                    metricInfo
+	GhActivityReviewsSubmitted7d                     metricInfo
 	GhAppRateLimitRemaining                          metricInfo
 	GhCopilotActiveUsers                             metricInfo
 	GhCopilotAdoptionUsers                           metricInfo
@@ -1112,6 +1182,114 @@ func newMetricGhActivityCommits24h(cfg GhActivityCommits24hMetricConfig) metricG
 	return m
 }
 
+type metricGhActivityCommits30d struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   GhActivityCommits30dMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.commits_30d metric with initial data.
+func (m *metricGhActivityCommits30d) init() {
+	m.data.SetName("gh.activity.commits_30d")
+	m.data.SetDescription("Commits of the default branch in the last 30 days of 24 hours, by committer date.")
+	m.data.SetUnit("{commit}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityCommits30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityCommits30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityCommits30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityCommits30d(cfg GhActivityCommits30dMetricConfig) metricGhActivityCommits30d {
+	m := metricGhActivityCommits30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityCommits7d struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   GhActivityCommits7dMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.commits_7d metric with initial data.
+func (m *metricGhActivityCommits7d) init() {
+	m.data.SetName("gh.activity.commits_7d")
+	m.data.SetDescription("Commits of the default branch in the last 7 days of 24 hours, by committer date.")
+	m.data.SetUnit("{commit}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityCommits7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityCommits7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityCommits7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityCommits7d(cfg GhActivityCommits7dMetricConfig) metricGhActivityCommits7d {
+	m := metricGhActivityCommits7d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhActivityIssueComments struct {
 	data     pmetric.Metric                      // data buffer for generated metric.
 	config   GhActivityIssueCommentsMetricConfig // metric config provided by user.
@@ -1214,6 +1392,114 @@ func (m *metricGhActivityIssueComments24h) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhActivityIssueComments24h(cfg GhActivityIssueComments24hMetricConfig) metricGhActivityIssueComments24h {
 	m := metricGhActivityIssueComments24h{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssueComments30d struct {
+	data     pmetric.Metric                         // data buffer for generated metric.
+	config   GhActivityIssueComments30dMetricConfig // metric config provided by user.
+	capacity int                                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issue_comments_30d metric with initial data.
+func (m *metricGhActivityIssueComments30d) init() {
+	m.data.SetName("gh.activity.issue_comments_30d")
+	m.data.SetDescription("Conversation comments on issues and pull requests made in the last 30 days of 24 hours.")
+	m.data.SetUnit("{comment}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssueComments30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssueComments30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssueComments30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssueComments30d(cfg GhActivityIssueComments30dMetricConfig) metricGhActivityIssueComments30d {
+	m := metricGhActivityIssueComments30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssueComments7d struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhActivityIssueComments7dMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issue_comments_7d metric with initial data.
+func (m *metricGhActivityIssueComments7d) init() {
+	m.data.SetName("gh.activity.issue_comments_7d")
+	m.data.SetDescription("Conversation comments on issues and pull requests made in the last 7 days of 24 hours.")
+	m.data.SetUnit("{comment}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssueComments7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssueComments7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssueComments7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssueComments7d(cfg GhActivityIssueComments7dMetricConfig) metricGhActivityIssueComments7d {
+	m := metricGhActivityIssueComments7d{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1332,6 +1618,114 @@ func newMetricGhActivityIssuesClosed24h(cfg GhActivityIssuesClosed24hMetricConfi
 	return m
 }
 
+type metricGhActivityIssuesClosed30d struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhActivityIssuesClosed30dMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_closed_30d metric with initial data.
+func (m *metricGhActivityIssuesClosed30d) init() {
+	m.data.SetName("gh.activity.issues_closed_30d")
+	m.data.SetDescription("Closings of issues in the last 30 days of 24 hours, for the author of the issue.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesClosed30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesClosed30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesClosed30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesClosed30d(cfg GhActivityIssuesClosed30dMetricConfig) metricGhActivityIssuesClosed30d {
+	m := metricGhActivityIssuesClosed30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesClosed7d struct {
+	data     pmetric.Metric                       // data buffer for generated metric.
+	config   GhActivityIssuesClosed7dMetricConfig // metric config provided by user.
+	capacity int                                  // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_closed_7d metric with initial data.
+func (m *metricGhActivityIssuesClosed7d) init() {
+	m.data.SetName("gh.activity.issues_closed_7d")
+	m.data.SetDescription("Closings of issues in the last 7 days of 24 hours, for the author of the issue.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesClosed7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesClosed7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesClosed7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesClosed7d(cfg GhActivityIssuesClosed7dMetricConfig) metricGhActivityIssuesClosed7d {
+	m := metricGhActivityIssuesClosed7d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhActivityIssuesOpened struct {
 	data     pmetric.Metric                     // data buffer for generated metric.
 	config   GhActivityIssuesOpenedMetricConfig // metric config provided by user.
@@ -1434,6 +1828,114 @@ func (m *metricGhActivityIssuesOpened24h) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhActivityIssuesOpened24h(cfg GhActivityIssuesOpened24hMetricConfig) metricGhActivityIssuesOpened24h {
 	m := metricGhActivityIssuesOpened24h{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesOpened30d struct {
+	data     pmetric.Metric                        // data buffer for generated metric.
+	config   GhActivityIssuesOpened30dMetricConfig // metric config provided by user.
+	capacity int                                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_opened_30d metric with initial data.
+func (m *metricGhActivityIssuesOpened30d) init() {
+	m.data.SetName("gh.activity.issues_opened_30d")
+	m.data.SetDescription("Issues opened in the last 30 days of 24 hours, for their author.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesOpened30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesOpened30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesOpened30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesOpened30d(cfg GhActivityIssuesOpened30dMetricConfig) metricGhActivityIssuesOpened30d {
+	m := metricGhActivityIssuesOpened30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityIssuesOpened7d struct {
+	data     pmetric.Metric                       // data buffer for generated metric.
+	config   GhActivityIssuesOpened7dMetricConfig // metric config provided by user.
+	capacity int                                  // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.issues_opened_7d metric with initial data.
+func (m *metricGhActivityIssuesOpened7d) init() {
+	m.data.SetName("gh.activity.issues_opened_7d")
+	m.data.SetDescription("Issues opened in the last 7 days of 24 hours, for their author.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityIssuesOpened7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityIssuesOpened7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityIssuesOpened7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityIssuesOpened7d(cfg GhActivityIssuesOpened7dMetricConfig) metricGhActivityIssuesOpened7d {
+	m := metricGhActivityIssuesOpened7d{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -1826,6 +2328,114 @@ func newMetricGhActivityPrsMerged24h(cfg GhActivityPrsMerged24hMetricConfig) met
 	return m
 }
 
+type metricGhActivityPrsMerged30d struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhActivityPrsMerged30dMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.prs_merged_30d metric with initial data.
+func (m *metricGhActivityPrsMerged30d) init() {
+	m.data.SetName("gh.activity.prs_merged_30d")
+	m.data.SetDescription("Pull requests merged in the last 30 days of 24 hours, counted for their author.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityPrsMerged30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityPrsMerged30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityPrsMerged30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityPrsMerged30d(cfg GhActivityPrsMerged30dMetricConfig) metricGhActivityPrsMerged30d {
+	m := metricGhActivityPrsMerged30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityPrsMerged7d struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   GhActivityPrsMerged7dMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.prs_merged_7d metric with initial data.
+func (m *metricGhActivityPrsMerged7d) init() {
+	m.data.SetName("gh.activity.prs_merged_7d")
+	m.data.SetDescription("Pull requests merged in the last 7 days of 24 hours, counted for their author.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityPrsMerged7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityPrsMerged7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityPrsMerged7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityPrsMerged7d(cfg GhActivityPrsMerged7dMetricConfig) metricGhActivityPrsMerged7d {
+	m := metricGhActivityPrsMerged7d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhActivityPrsOpened struct {
 	data     pmetric.Metric                  // data buffer for generated metric.
 	config   GhActivityPrsOpenedMetricConfig // metric config provided by user.
@@ -1936,6 +2546,114 @@ func newMetricGhActivityPrsOpened24h(cfg GhActivityPrsOpened24hMetricConfig) met
 	return m
 }
 
+type metricGhActivityPrsOpened30d struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhActivityPrsOpened30dMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.prs_opened_30d metric with initial data.
+func (m *metricGhActivityPrsOpened30d) init() {
+	m.data.SetName("gh.activity.prs_opened_30d")
+	m.data.SetDescription("Pull requests opened in the last 30 days of 24 hours.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityPrsOpened30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityPrsOpened30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityPrsOpened30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityPrsOpened30d(cfg GhActivityPrsOpened30dMetricConfig) metricGhActivityPrsOpened30d {
+	m := metricGhActivityPrsOpened30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityPrsOpened7d struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   GhActivityPrsOpened7dMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.prs_opened_7d metric with initial data.
+func (m *metricGhActivityPrsOpened7d) init() {
+	m.data.SetName("gh.activity.prs_opened_7d")
+	m.data.SetDescription("Pull requests opened in the last 7 days of 24 hours.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityPrsOpened7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityPrsOpened7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityPrsOpened7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityPrsOpened7d(cfg GhActivityPrsOpened7dMetricConfig) metricGhActivityPrsOpened7d {
+	m := metricGhActivityPrsOpened7d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhActivityReviewsSubmitted struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   GhActivityReviewsSubmittedMetricConfig // metric config provided by user.
@@ -2038,6 +2756,114 @@ func (m *metricGhActivityReviewsSubmitted24h) emit(metrics pmetric.MetricSlice) 
 
 func newMetricGhActivityReviewsSubmitted24h(cfg GhActivityReviewsSubmitted24hMetricConfig) metricGhActivityReviewsSubmitted24h {
 	m := metricGhActivityReviewsSubmitted24h{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityReviewsSubmitted30d struct {
+	data     pmetric.Metric                            // data buffer for generated metric.
+	config   GhActivityReviewsSubmitted30dMetricConfig // metric config provided by user.
+	capacity int                                       // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.reviews_submitted_30d metric with initial data.
+func (m *metricGhActivityReviewsSubmitted30d) init() {
+	m.data.SetName("gh.activity.reviews_submitted_30d")
+	m.data.SetDescription("Reviews of pull requests submitted in the last 30 days of 24 hours.")
+	m.data.SetUnit("{review}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityReviewsSubmitted30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityReviewsSubmitted30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityReviewsSubmitted30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityReviewsSubmitted30d(cfg GhActivityReviewsSubmitted30dMetricConfig) metricGhActivityReviewsSubmitted30d {
+	m := metricGhActivityReviewsSubmitted30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityReviewsSubmitted7d struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   GhActivityReviewsSubmitted7dMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.reviews_submitted_7d metric with initial data.
+func (m *metricGhActivityReviewsSubmitted7d) init() {
+	m.data.SetName("gh.activity.reviews_submitted_7d")
+	m.data.SetDescription("Reviews of pull requests submitted in the last 7 days of 24 hours.")
+	m.data.SetUnit("{review}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityReviewsSubmitted7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityReviewsSubmitted7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityReviewsSubmitted7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityReviewsSubmitted7d(cfg GhActivityReviewsSubmitted7dMetricConfig) metricGhActivityReviewsSubmitted7d {
+	m := metricGhActivityReviewsSubmitted7d{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -5431,12 +6257,20 @@ type MetricsBuilder struct {
 	resourceAttributeExcludeFilter                         map[string]filter.Filter
 	metricGhActivityCommits                                metricGhActivityCommits
 	metricGhActivityCommits24h                             metricGhActivityCommits24h
+	metricGhActivityCommits30d                             metricGhActivityCommits30d
+	metricGhActivityCommits7d                              metricGhActivityCommits7d
 	metricGhActivityIssueComments                          metricGhActivityIssueComments
 	metricGhActivityIssueComments24h                       metricGhActivityIssueComments24h
+	metricGhActivityIssueComments30d                       metricGhActivityIssueComments30d
+	metricGhActivityIssueComments7d                        metricGhActivityIssueComments7d
 	metricGhActivityIssuesClosed                           metricGhActivityIssuesClosed
 	metricGhActivityIssuesClosed24h                        metricGhActivityIssuesClosed24h
+	metricGhActivityIssuesClosed30d                        metricGhActivityIssuesClosed30d
+	metricGhActivityIssuesClosed7d                         metricGhActivityIssuesClosed7d
 	metricGhActivityIssuesOpened                           metricGhActivityIssuesOpened
 	metricGhActivityIssuesOpened24h                        metricGhActivityIssuesOpened24h
+	metricGhActivityIssuesOpened30d                        metricGhActivityIssuesOpened30d
+	metricGhActivityIssuesOpened7d                         metricGhActivityIssuesOpened7d
 	metricGhActivityLastEventUnixtime                      metricGhActivityLastEventUnixtime
 	metricGhActivityLocAdded                               metricGhActivityLocAdded
 	metricGhActivityLocAddedWeekly                         metricGhActivityLocAddedWeekly
@@ -5444,10 +6278,16 @@ type MetricsBuilder struct {
 	metricGhActivityLocRemovedWeekly                       metricGhActivityLocRemovedWeekly
 	metricGhActivityPrsMerged                              metricGhActivityPrsMerged
 	metricGhActivityPrsMerged24h                           metricGhActivityPrsMerged24h
+	metricGhActivityPrsMerged30d                           metricGhActivityPrsMerged30d
+	metricGhActivityPrsMerged7d                            metricGhActivityPrsMerged7d
 	metricGhActivityPrsOpened                              metricGhActivityPrsOpened
 	metricGhActivityPrsOpened24h                           metricGhActivityPrsOpened24h
+	metricGhActivityPrsOpened30d                           metricGhActivityPrsOpened30d
+	metricGhActivityPrsOpened7d                            metricGhActivityPrsOpened7d
 	metricGhActivityReviewsSubmitted                       metricGhActivityReviewsSubmitted
 	metricGhActivityReviewsSubmitted24h                    metricGhActivityReviewsSubmitted24h
+	metricGhActivityReviewsSubmitted30d                    metricGhActivityReviewsSubmitted30d
+	metricGhActivityReviewsSubmitted7d                     metricGhActivityReviewsSubmitted7d
 	metricGhAppRateLimitRemaining                          metricGhAppRateLimitRemaining
 	metricGhCopilotActiveUsers                             metricGhCopilotActiveUsers
 	metricGhCopilotAdoptionUsers                           metricGhCopilotAdoptionUsers
@@ -5537,12 +6377,20 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		buildInfo:                                              settings.BuildInfo,
 		metricGhActivityCommits:                                newMetricGhActivityCommits(mbc.Metrics.GhActivityCommits),
 		metricGhActivityCommits24h:                             newMetricGhActivityCommits24h(mbc.Metrics.GhActivityCommits24h),
+		metricGhActivityCommits30d:                             newMetricGhActivityCommits30d(mbc.Metrics.GhActivityCommits30d),
+		metricGhActivityCommits7d:                              newMetricGhActivityCommits7d(mbc.Metrics.GhActivityCommits7d),
 		metricGhActivityIssueComments:                          newMetricGhActivityIssueComments(mbc.Metrics.GhActivityIssueComments),
 		metricGhActivityIssueComments24h:                       newMetricGhActivityIssueComments24h(mbc.Metrics.GhActivityIssueComments24h),
+		metricGhActivityIssueComments30d:                       newMetricGhActivityIssueComments30d(mbc.Metrics.GhActivityIssueComments30d),
+		metricGhActivityIssueComments7d:                        newMetricGhActivityIssueComments7d(mbc.Metrics.GhActivityIssueComments7d),
 		metricGhActivityIssuesClosed:                           newMetricGhActivityIssuesClosed(mbc.Metrics.GhActivityIssuesClosed),
 		metricGhActivityIssuesClosed24h:                        newMetricGhActivityIssuesClosed24h(mbc.Metrics.GhActivityIssuesClosed24h),
+		metricGhActivityIssuesClosed30d:                        newMetricGhActivityIssuesClosed30d(mbc.Metrics.GhActivityIssuesClosed30d),
+		metricGhActivityIssuesClosed7d:                         newMetricGhActivityIssuesClosed7d(mbc.Metrics.GhActivityIssuesClosed7d),
 		metricGhActivityIssuesOpened:                           newMetricGhActivityIssuesOpened(mbc.Metrics.GhActivityIssuesOpened),
 		metricGhActivityIssuesOpened24h:                        newMetricGhActivityIssuesOpened24h(mbc.Metrics.GhActivityIssuesOpened24h),
+		metricGhActivityIssuesOpened30d:                        newMetricGhActivityIssuesOpened30d(mbc.Metrics.GhActivityIssuesOpened30d),
+		metricGhActivityIssuesOpened7d:                         newMetricGhActivityIssuesOpened7d(mbc.Metrics.GhActivityIssuesOpened7d),
 		metricGhActivityLastEventUnixtime:                      newMetricGhActivityLastEventUnixtime(mbc.Metrics.GhActivityLastEventUnixtime),
 		metricGhActivityLocAdded:                               newMetricGhActivityLocAdded(mbc.Metrics.GhActivityLocAdded),
 		metricGhActivityLocAddedWeekly:                         newMetricGhActivityLocAddedWeekly(mbc.Metrics.GhActivityLocAddedWeekly),
@@ -5550,10 +6398,16 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhActivityLocRemovedWeekly:                       newMetricGhActivityLocRemovedWeekly(mbc.Metrics.GhActivityLocRemovedWeekly),
 		metricGhActivityPrsMerged:                              newMetricGhActivityPrsMerged(mbc.Metrics.GhActivityPrsMerged),
 		metricGhActivityPrsMerged24h:                           newMetricGhActivityPrsMerged24h(mbc.Metrics.GhActivityPrsMerged24h),
+		metricGhActivityPrsMerged30d:                           newMetricGhActivityPrsMerged30d(mbc.Metrics.GhActivityPrsMerged30d),
+		metricGhActivityPrsMerged7d:                            newMetricGhActivityPrsMerged7d(mbc.Metrics.GhActivityPrsMerged7d),
 		metricGhActivityPrsOpened:                              newMetricGhActivityPrsOpened(mbc.Metrics.GhActivityPrsOpened),
 		metricGhActivityPrsOpened24h:                           newMetricGhActivityPrsOpened24h(mbc.Metrics.GhActivityPrsOpened24h),
+		metricGhActivityPrsOpened30d:                           newMetricGhActivityPrsOpened30d(mbc.Metrics.GhActivityPrsOpened30d),
+		metricGhActivityPrsOpened7d:                            newMetricGhActivityPrsOpened7d(mbc.Metrics.GhActivityPrsOpened7d),
 		metricGhActivityReviewsSubmitted:                       newMetricGhActivityReviewsSubmitted(mbc.Metrics.GhActivityReviewsSubmitted),
 		metricGhActivityReviewsSubmitted24h:                    newMetricGhActivityReviewsSubmitted24h(mbc.Metrics.GhActivityReviewsSubmitted24h),
+		metricGhActivityReviewsSubmitted30d:                    newMetricGhActivityReviewsSubmitted30d(mbc.Metrics.GhActivityReviewsSubmitted30d),
+		metricGhActivityReviewsSubmitted7d:                     newMetricGhActivityReviewsSubmitted7d(mbc.Metrics.GhActivityReviewsSubmitted7d),
 		metricGhAppRateLimitRemaining:                          newMetricGhAppRateLimitRemaining(mbc.Metrics.GhAppRateLimitRemaining),
 		metricGhCopilotActiveUsers:                             newMetricGhCopilotActiveUsers(mbc.Metrics.GhCopilotActiveUsers),
 		metricGhCopilotAdoptionUsers:                           newMetricGhCopilotAdoptionUsers(mbc.Metrics.GhCopilotAdoptionUsers),
@@ -5709,12 +6563,20 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	ils.Metrics().EnsureCapacity(mb.metricsCapacity)
 	mb.metricGhActivityCommits.emit(ils.Metrics())
 	mb.metricGhActivityCommits24h.emit(ils.Metrics())
+	mb.metricGhActivityCommits30d.emit(ils.Metrics())
+	mb.metricGhActivityCommits7d.emit(ils.Metrics())
 	mb.metricGhActivityIssueComments.emit(ils.Metrics())
 	mb.metricGhActivityIssueComments24h.emit(ils.Metrics())
+	mb.metricGhActivityIssueComments30d.emit(ils.Metrics())
+	mb.metricGhActivityIssueComments7d.emit(ils.Metrics())
 	mb.metricGhActivityIssuesClosed.emit(ils.Metrics())
 	mb.metricGhActivityIssuesClosed24h.emit(ils.Metrics())
+	mb.metricGhActivityIssuesClosed30d.emit(ils.Metrics())
+	mb.metricGhActivityIssuesClosed7d.emit(ils.Metrics())
 	mb.metricGhActivityIssuesOpened.emit(ils.Metrics())
 	mb.metricGhActivityIssuesOpened24h.emit(ils.Metrics())
+	mb.metricGhActivityIssuesOpened30d.emit(ils.Metrics())
+	mb.metricGhActivityIssuesOpened7d.emit(ils.Metrics())
 	mb.metricGhActivityLastEventUnixtime.emit(ils.Metrics())
 	mb.metricGhActivityLocAdded.emit(ils.Metrics())
 	mb.metricGhActivityLocAddedWeekly.emit(ils.Metrics())
@@ -5722,10 +6584,16 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhActivityLocRemovedWeekly.emit(ils.Metrics())
 	mb.metricGhActivityPrsMerged.emit(ils.Metrics())
 	mb.metricGhActivityPrsMerged24h.emit(ils.Metrics())
+	mb.metricGhActivityPrsMerged30d.emit(ils.Metrics())
+	mb.metricGhActivityPrsMerged7d.emit(ils.Metrics())
 	mb.metricGhActivityPrsOpened.emit(ils.Metrics())
 	mb.metricGhActivityPrsOpened24h.emit(ils.Metrics())
+	mb.metricGhActivityPrsOpened30d.emit(ils.Metrics())
+	mb.metricGhActivityPrsOpened7d.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted24h.emit(ils.Metrics())
+	mb.metricGhActivityReviewsSubmitted30d.emit(ils.Metrics())
+	mb.metricGhActivityReviewsSubmitted7d.emit(ils.Metrics())
 	mb.metricGhAppRateLimitRemaining.emit(ils.Metrics())
 	mb.metricGhCopilotActiveUsers.emit(ils.Metrics())
 	mb.metricGhCopilotAdoptionUsers.emit(ils.Metrics())
@@ -5829,6 +6697,16 @@ func (mb *MetricsBuilder) RecordGhActivityCommits24hDataPoint(ts pcommon.Timesta
 	mb.metricGhActivityCommits24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
+// RecordGhActivityCommits30dDataPoint adds a data point to gh.activity.commits_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityCommits30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityCommits30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityCommits7dDataPoint adds a data point to gh.activity.commits_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityCommits7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityCommits7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
 // RecordGhActivityIssueCommentsDataPoint adds a data point to gh.activity.issue_comments metric.
 func (mb *MetricsBuilder) RecordGhActivityIssueCommentsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityIssueComments.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
@@ -5837,6 +6715,16 @@ func (mb *MetricsBuilder) RecordGhActivityIssueCommentsDataPoint(ts pcommon.Time
 // RecordGhActivityIssueComments24hDataPoint adds a data point to gh.activity.issue_comments_24h metric.
 func (mb *MetricsBuilder) RecordGhActivityIssueComments24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityIssueComments24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssueComments30dDataPoint adds a data point to gh.activity.issue_comments_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityIssueComments30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssueComments30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssueComments7dDataPoint adds a data point to gh.activity.issue_comments_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityIssueComments7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssueComments7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
 // RecordGhActivityIssuesClosedDataPoint adds a data point to gh.activity.issues_closed metric.
@@ -5849,6 +6737,16 @@ func (mb *MetricsBuilder) RecordGhActivityIssuesClosed24hDataPoint(ts pcommon.Ti
 	mb.metricGhActivityIssuesClosed24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
+// RecordGhActivityIssuesClosed30dDataPoint adds a data point to gh.activity.issues_closed_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesClosed30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesClosed30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesClosed7dDataPoint adds a data point to gh.activity.issues_closed_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesClosed7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesClosed7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
 // RecordGhActivityIssuesOpenedDataPoint adds a data point to gh.activity.issues_opened metric.
 func (mb *MetricsBuilder) RecordGhActivityIssuesOpenedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityIssuesOpened.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
@@ -5857,6 +6755,16 @@ func (mb *MetricsBuilder) RecordGhActivityIssuesOpenedDataPoint(ts pcommon.Times
 // RecordGhActivityIssuesOpened24hDataPoint adds a data point to gh.activity.issues_opened_24h metric.
 func (mb *MetricsBuilder) RecordGhActivityIssuesOpened24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityIssuesOpened24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesOpened30dDataPoint adds a data point to gh.activity.issues_opened_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesOpened30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesOpened30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityIssuesOpened7dDataPoint adds a data point to gh.activity.issues_opened_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityIssuesOpened7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityIssuesOpened7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
 // RecordGhActivityLastEventUnixtimeDataPoint adds a data point to gh.activity.last_event_unixtime metric.
@@ -5894,6 +6802,16 @@ func (mb *MetricsBuilder) RecordGhActivityPrsMerged24hDataPoint(ts pcommon.Times
 	mb.metricGhActivityPrsMerged24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
+// RecordGhActivityPrsMerged30dDataPoint adds a data point to gh.activity.prs_merged_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityPrsMerged30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityPrsMerged30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityPrsMerged7dDataPoint adds a data point to gh.activity.prs_merged_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityPrsMerged7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityPrsMerged7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
 // RecordGhActivityPrsOpenedDataPoint adds a data point to gh.activity.prs_opened metric.
 func (mb *MetricsBuilder) RecordGhActivityPrsOpenedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityPrsOpened.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
@@ -5904,6 +6822,16 @@ func (mb *MetricsBuilder) RecordGhActivityPrsOpened24hDataPoint(ts pcommon.Times
 	mb.metricGhActivityPrsOpened24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
+// RecordGhActivityPrsOpened30dDataPoint adds a data point to gh.activity.prs_opened_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityPrsOpened30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityPrsOpened30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityPrsOpened7dDataPoint adds a data point to gh.activity.prs_opened_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityPrsOpened7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityPrsOpened7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
 // RecordGhActivityReviewsSubmittedDataPoint adds a data point to gh.activity.reviews_submitted metric.
 func (mb *MetricsBuilder) RecordGhActivityReviewsSubmittedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityReviewsSubmitted.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
@@ -5912,6 +6840,16 @@ func (mb *MetricsBuilder) RecordGhActivityReviewsSubmittedDataPoint(ts pcommon.T
 // RecordGhActivityReviewsSubmitted24hDataPoint adds a data point to gh.activity.reviews_submitted_24h metric.
 func (mb *MetricsBuilder) RecordGhActivityReviewsSubmitted24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityReviewsSubmitted24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityReviewsSubmitted30dDataPoint adds a data point to gh.activity.reviews_submitted_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityReviewsSubmitted30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityReviewsSubmitted30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityReviewsSubmitted7dDataPoint adds a data point to gh.activity.reviews_submitted_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityReviewsSubmitted7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityReviewsSubmitted7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
 // RecordGhAppRateLimitRemainingDataPoint adds a data point to gh.app.rate_limit_remaining metric.

@@ -72,24 +72,48 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityCommits24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityCommits30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityCommits7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityIssueCommentsDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityIssueComments24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityIssueComments30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityIssueComments7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityIssuesClosedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityIssuesClosed24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityIssuesClosed30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityIssuesClosed7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityIssuesOpenedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityIssuesOpened24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityIssuesOpened30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityIssuesOpened7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityLastEventUnixtimeDataPoint(ts, 1, "org-val", "repo-val", "user-val")
@@ -111,18 +135,36 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityPrsMerged24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityPrsMerged30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityPrsMerged7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityPrsOpenedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityPrsOpened24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityPrsOpened30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityPrsOpened7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityReviewsSubmittedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhActivityReviewsSubmitted24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityReviewsSubmitted30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityReviewsSubmitted7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhAppRateLimitRemainingDataPoint(ts, 1, "org-val", "installation_id-val")
@@ -386,6 +428,48 @@ func TestMetricsBuilder(t *testing.T) {
 					userAttrVal, ok := dp.Attributes().Get("user")
 					assert.True(t, ok)
 					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.commits_30d":
+					assert.False(t, validatedMetrics["gh.activity.commits_30d"], "Found a duplicate in the metrics slice: gh.activity.commits_30d")
+					validatedMetrics["gh.activity.commits_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Commits of the default branch in the last 30 days of 24 hours, by committer date.", mi.Description())
+					assert.Equal(t, "{commit}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.commits_7d":
+					assert.False(t, validatedMetrics["gh.activity.commits_7d"], "Found a duplicate in the metrics slice: gh.activity.commits_7d")
+					validatedMetrics["gh.activity.commits_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Commits of the default branch in the last 7 days of 24 hours, by committer date.", mi.Description())
+					assert.Equal(t, "{commit}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
 				case "gh.activity.issue_comments":
 					assert.False(t, validatedMetrics["gh.activity.issue_comments"], "Found a duplicate in the metrics slice: gh.activity.issue_comments")
 					validatedMetrics["gh.activity.issue_comments"] = true
@@ -415,6 +499,48 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Conversation comments on issues and pull requests made in the last 24 hours.", mi.Description())
+					assert.Equal(t, "{comment}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issue_comments_30d":
+					assert.False(t, validatedMetrics["gh.activity.issue_comments_30d"], "Found a duplicate in the metrics slice: gh.activity.issue_comments_30d")
+					validatedMetrics["gh.activity.issue_comments_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Conversation comments on issues and pull requests made in the last 30 days of 24 hours.", mi.Description())
+					assert.Equal(t, "{comment}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issue_comments_7d":
+					assert.False(t, validatedMetrics["gh.activity.issue_comments_7d"], "Found a duplicate in the metrics slice: gh.activity.issue_comments_7d")
+					validatedMetrics["gh.activity.issue_comments_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Conversation comments on issues and pull requests made in the last 7 days of 24 hours.", mi.Description())
 					assert.Equal(t, "{comment}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -474,6 +600,48 @@ func TestMetricsBuilder(t *testing.T) {
 					userAttrVal, ok := dp.Attributes().Get("user")
 					assert.True(t, ok)
 					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_closed_30d":
+					assert.False(t, validatedMetrics["gh.activity.issues_closed_30d"], "Found a duplicate in the metrics slice: gh.activity.issues_closed_30d")
+					validatedMetrics["gh.activity.issues_closed_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Closings of issues in the last 30 days of 24 hours, for the author of the issue.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_closed_7d":
+					assert.False(t, validatedMetrics["gh.activity.issues_closed_7d"], "Found a duplicate in the metrics slice: gh.activity.issues_closed_7d")
+					validatedMetrics["gh.activity.issues_closed_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Closings of issues in the last 7 days of 24 hours, for the author of the issue.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
 				case "gh.activity.issues_opened":
 					assert.False(t, validatedMetrics["gh.activity.issues_opened"], "Found a duplicate in the metrics slice: gh.activity.issues_opened")
 					validatedMetrics["gh.activity.issues_opened"] = true
@@ -503,6 +671,48 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Issues opened in the last 24 hours, for their author.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_opened_30d":
+					assert.False(t, validatedMetrics["gh.activity.issues_opened_30d"], "Found a duplicate in the metrics slice: gh.activity.issues_opened_30d")
+					validatedMetrics["gh.activity.issues_opened_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Issues opened in the last 30 days of 24 hours, for their author.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.issues_opened_7d":
+					assert.False(t, validatedMetrics["gh.activity.issues_opened_7d"], "Found a duplicate in the metrics slice: gh.activity.issues_opened_7d")
+					validatedMetrics["gh.activity.issues_opened_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Issues opened in the last 7 days of 24 hours, for their author.", mi.Description())
 					assert.Equal(t, "{issue}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
@@ -671,6 +881,48 @@ func TestMetricsBuilder(t *testing.T) {
 					userAttrVal, ok := dp.Attributes().Get("user")
 					assert.True(t, ok)
 					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.prs_merged_30d":
+					assert.False(t, validatedMetrics["gh.activity.prs_merged_30d"], "Found a duplicate in the metrics slice: gh.activity.prs_merged_30d")
+					validatedMetrics["gh.activity.prs_merged_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Pull requests merged in the last 30 days of 24 hours, counted for their author.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.prs_merged_7d":
+					assert.False(t, validatedMetrics["gh.activity.prs_merged_7d"], "Found a duplicate in the metrics slice: gh.activity.prs_merged_7d")
+					validatedMetrics["gh.activity.prs_merged_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Pull requests merged in the last 7 days of 24 hours, counted for their author.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
 				case "gh.activity.prs_opened":
 					assert.False(t, validatedMetrics["gh.activity.prs_opened"], "Found a duplicate in the metrics slice: gh.activity.prs_opened")
 					validatedMetrics["gh.activity.prs_opened"] = true
@@ -715,6 +967,48 @@ func TestMetricsBuilder(t *testing.T) {
 					userAttrVal, ok := dp.Attributes().Get("user")
 					assert.True(t, ok)
 					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.prs_opened_30d":
+					assert.False(t, validatedMetrics["gh.activity.prs_opened_30d"], "Found a duplicate in the metrics slice: gh.activity.prs_opened_30d")
+					validatedMetrics["gh.activity.prs_opened_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Pull requests opened in the last 30 days of 24 hours.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.prs_opened_7d":
+					assert.False(t, validatedMetrics["gh.activity.prs_opened_7d"], "Found a duplicate in the metrics slice: gh.activity.prs_opened_7d")
+					validatedMetrics["gh.activity.prs_opened_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Pull requests opened in the last 7 days of 24 hours.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
 				case "gh.activity.reviews_submitted":
 					assert.False(t, validatedMetrics["gh.activity.reviews_submitted"], "Found a duplicate in the metrics slice: gh.activity.reviews_submitted")
 					validatedMetrics["gh.activity.reviews_submitted"] = true
@@ -744,6 +1038,48 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Reviews of pull requests submitted in the last 24 hours.", mi.Description())
+					assert.Equal(t, "{review}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.reviews_submitted_30d":
+					assert.False(t, validatedMetrics["gh.activity.reviews_submitted_30d"], "Found a duplicate in the metrics slice: gh.activity.reviews_submitted_30d")
+					validatedMetrics["gh.activity.reviews_submitted_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Reviews of pull requests submitted in the last 30 days of 24 hours.", mi.Description())
+					assert.Equal(t, "{review}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.reviews_submitted_7d":
+					assert.False(t, validatedMetrics["gh.activity.reviews_submitted_7d"], "Found a duplicate in the metrics slice: gh.activity.reviews_submitted_7d")
+					validatedMetrics["gh.activity.reviews_submitted_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Reviews of pull requests submitted in the last 7 days of 24 hours.", mi.Description())
 					assert.Equal(t, "{review}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
