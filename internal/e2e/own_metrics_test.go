@@ -217,6 +217,11 @@ func TestTwoReceiversInACollector(t *testing.T) {
 		`gh_exporter_queue_depth{instance="replica-7",queue="memory"}`: 0,
 		`gh_exporter_queue_depth{instance="replica-7",queue="memory",` + second +
 			`}`: 0,
+		`gh_exporter_ready{instance="replica-7"}`:                         1,
+		`gh_exporter_ready{instance="replica-7",` + second + `}`:          0,
+		`gh_exporter_credential_refused{instance="replica-7",org="acme"}`: 0,
+		`gh_exporter_credential_refused{instance="replica-7",org="nobodys",` + second +
+			`}`: 1,
 		`gh_exporter_leader{instance="replica-7",org="acme"}`: 1,
 		`gh_exporter_leader{instance="replica-7",org="umbrella",` + second +
 			`}`: 1,

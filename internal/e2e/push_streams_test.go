@@ -172,6 +172,7 @@ func startTwoOrganizations(t *testing.T, more string) (receiver string, server *
 var (
 	ofEveryReplica = []string{
 		"gh.exporter.leader", "gh.exporter.dependency_health", "gh.exporter.build_info",
+		"gh.exporter.ready", "gh.exporter.credential_refused",
 		"gh.exporter.github_rate_limit", "gh.exporter.github_rate_limit_remaining",
 		"gh.exporter.github_rate_limit_reset_unixtime", "gh.app.rate_limit_remaining",
 		"gh.exporter.metrics_cache_refresh_duration", "gh.exporter.metrics_series_loaded",

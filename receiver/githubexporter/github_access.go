@@ -134,6 +134,14 @@ func (a *githubAccess) errorOf(org string) error {
 	return nil
 }
 
+// isRefused reports whether GitHub refused an organization, or its credential, with the last response that shows it.
+func (a *githubAccess) isRefused(org string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.orgs[org]
+	return o != nil && o.refused != nil
+}
+
 // joinErrors joins the errors of all organizations. a.mu is held.
 func (a *githubAccess) joinErrors() error {
 	var errs []error

@@ -40,6 +40,9 @@ func (s *replicaStatus) IsHealthyFor(org, dependency string, all bool) bool {
 	}
 }
 
+// IsCredentialRefused implements emit.Replica.
+func (s *replicaStatus) IsCredentialRefused(org string) bool { return s.access.isRefused(org) }
+
 // Sizes implements emit.Replica.
 func (s *replicaStatus) Sizes(org string) (series, events int) { return s.store.Sizes(org) }
 

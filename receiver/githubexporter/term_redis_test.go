@@ -108,6 +108,7 @@ func TestEmitFromLeader(t *testing.T) {
 	for _, name := range []string{
 		"gh.exporter.leader", "gh.exporter.build_info", "gh.exporter.dependency_health",
 		"gh.exporter.metrics_series_loaded", "gh.exporter.store_corrupt_records", "gh.exporter.queue_depth",
+		"gh.exporter.ready", "gh.exporter.credential_refused",
 	} {
 		require.True(t, own[name], name)
 	}

@@ -239,6 +239,8 @@ func (s *selfMetrics) recordReplicaOf(org *organization, at pcommon.Timestamp) {
 	if lastRun, took, _ := org.Status.LastPass(); !lastRun.IsZero() {
 		s.builder.RecordGhExporterScrapeDurationDataPoint(at, took.Seconds(), org.Org)
 	}
+	refused := s.settings.Replica.IsCredentialRefused(org.Org)
+	s.builder.RecordGhExporterCredentialRefusedDataPoint(at, boolValue(refused), org.Org)
 	if expires := org.Status.CredentialExpiry(); !expires.IsZero() {
 		s.builder.RecordGhExporterCredentialExpiresUnixtimeDataPoint(at, expires.Unix(), org.Org)
 	}
@@ -421,9 +423,11 @@ func (s *selfMetrics) recordSum(at pcommon.Timestamp, key ledger.TallyKey, n int
 	}
 }
 
-// recordHealth records the state of each dependency, for each organization where it may differ between them.
+// recordHealth records the readiness and the state of each dependency, for each organization where it may differ
+// between them.
 func (s *selfMetrics) recordHealth(orgs []*organization, at pcommon.Timestamp) {
 	report := s.settings.Replica.Report()
+	s.builder.RecordGhExporterReadyDataPoint(at, boolValue(report.Ready))
 	for i := range report.Dependencies {
 		d := &report.Dependencies[i]
 		if !strings.HasPrefix(d.Name, health.GitHub) && d.Name != health.Leadership {

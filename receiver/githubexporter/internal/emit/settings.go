@@ -56,6 +56,8 @@ type Replica interface {
 	Report() health.Report
 	// IsHealthyFor reports whether a dependency is healthy for an organization; all is its state over all of them.
 	IsHealthyFor(org, dependency string, all bool) bool
+	// IsCredentialRefused reports whether GitHub refuses an organization, or this replica's credential for it.
+	IsCredentialRefused(org string) bool
 	// Sizes returns how many series and events the store has of an organization.
 	Sizes(org string) (series, events int)
 	// CorruptRecords returns how many records of the store were corrupt.

@@ -1267,6 +1267,26 @@ func (ms *GhExporterCredentialExpiresUnixtimeMetricConfig) Unmarshal(parser *con
 	return nil
 }
 
+// GhExporterCredentialRefusedMetricConfig provides config for the gh.exporter.credential_refused metric.
+type GhExporterCredentialRefusedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterCredentialRefusedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterDependencyHealthMetricConfig provides config for the gh.exporter.dependency_health metric.
 type GhExporterDependencyHealthMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1727,6 +1747,26 @@ func (ms *GhExporterQueueReturnedMessagesMetricConfig) Unmarshal(parser *confmap
 	return nil
 }
 
+// GhExporterReadyMetricConfig provides config for the gh.exporter.ready metric.
+type GhExporterReadyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterReadyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhExporterReconciledEventsMetricConfig provides config for the gh.exporter.reconciled_events metric.
 type GhExporterReconciledEventsMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -1972,6 +2012,7 @@ type MetricsConfig struct {
 	GhExporterCopilotScrapeRuns                      GhExporterCopilotScrapeRunsMetricConfig                      `mapstructure:"gh.exporter.copilot_scrape_runs"`
 	GhExporterCoverageLag                            GhExporterCoverageLagMetricConfig                            `mapstructure:"gh.exporter.coverage_lag"`
 	GhExporterCredentialExpiresUnixtime              GhExporterCredentialExpiresUnixtimeMetricConfig              `mapstructure:"gh.exporter.credential_expires_unixtime"`
+	GhExporterCredentialRefused                      GhExporterCredentialRefusedMetricConfig                      `mapstructure:"gh.exporter.credential_refused"`
 	GhExporterDependencyHealth                       GhExporterDependencyHealthMetricConfig                       `mapstructure:"gh.exporter.dependency_health"`
 	GhExporterGaps                                   GhExporterGapsMetricConfig                                   `mapstructure:"gh.exporter.gaps"`
 	GhExporterGithubDeprecations                     GhExporterGithubDeprecationsMetricConfig                     `mapstructure:"gh.exporter.github_deprecations"`
@@ -1995,6 +2036,7 @@ type MetricsConfig struct {
 	GhExporterQueueInvalidMessages                   GhExporterQueueInvalidMessagesMetricConfig                   `mapstructure:"gh.exporter.queue_invalid_messages"`
 	GhExporterQueueOldestMessageAge                  GhExporterQueueOldestMessageAgeMetricConfig                  `mapstructure:"gh.exporter.queue_oldest_message_age"`
 	GhExporterQueueReturnedMessages                  GhExporterQueueReturnedMessagesMetricConfig                  `mapstructure:"gh.exporter.queue_returned_messages"`
+	GhExporterReady                                  GhExporterReadyMetricConfig                                  `mapstructure:"gh.exporter.ready"`
 	GhExporterReconciledEvents                       GhExporterReconciledEventsMetricConfig                       `mapstructure:"gh.exporter.reconciled_events"`
 	GhExporterScrapeDuration                         GhExporterScrapeDurationMetricConfig                         `mapstructure:"gh.exporter.scrape_duration"`
 	GhExporterScrapeRuns                             GhExporterScrapeRunsMetricConfig                             `mapstructure:"gh.exporter.scrape_runs"`
@@ -2197,6 +2239,9 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhExporterCredentialExpiresUnixtime: GhExporterCredentialExpiresUnixtimeMetricConfig{
 			Enabled: true,
 		},
+		GhExporterCredentialRefused: GhExporterCredentialRefusedMetricConfig{
+			Enabled: true,
+		},
 		GhExporterDependencyHealth: GhExporterDependencyHealthMetricConfig{
 			Enabled: true,
 		},
@@ -2264,6 +2309,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterQueueReturnedMessages: GhExporterQueueReturnedMessagesMetricConfig{
+			Enabled: true,
+		},
+		GhExporterReady: GhExporterReadyMetricConfig{
 			Enabled: true,
 		},
 		GhExporterReconciledEvents: GhExporterReconciledEventsMetricConfig{

@@ -778,6 +778,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.credential_expires_unixtime",
 		Attributes: []string{"org"},
 	},
+	GhExporterCredentialRefused: metricInfo{
+		Name:       "gh.exporter.credential_refused",
+		Attributes: []string{"org"},
+	},
 	GhExporterDependencyHealth: metricInfo{
 		Name:       "gh.exporter.dependency_health",
 		Attributes: []string{"dependency", "org"},
@@ -868,6 +872,9 @@ var MetricsInfo = metricsInfo{
 	GhExporterQueueReturnedMessages: metricInfo{
 		Name:       "gh.exporter.queue_returned_messages",
 		Attributes: []string{"queue"},
+	},
+	GhExporterReady: metricInfo{
+		Name: "gh.exporter.ready",
 	},
 	GhExporterReconciledEvents: metricInfo{
 		Name:       "gh.exporter.reconciled_events",
@@ -969,6 +976,7 @@ type metricsInfo struct {
 	GhExporterCopilotScrapeRuns                      metricInfo
 	GhExporterCoverageLag                            metricInfo
 	GhExporterCredentialExpiresUnixtime              metricInfo
+	GhExporterCredentialRefused                      metricInfo
 	GhExporterDependencyHealth                       metricInfo
 	GhExporterGaps                                   metricInfo
 	GhExporterGithubDeprecations                     metricInfo
@@ -992,6 +1000,7 @@ type metricsInfo struct {
 	GhExporterQueueInvalidMessages                   metricInfo
 	GhExporterQueueOldestMessageAge                  metricInfo
 	GhExporterQueueReturnedMessages                  metricInfo
+	GhExporterReady                                  metricInfo
 	GhExporterReconciledEvents                       metricInfo
 	GhExporterScrapeDuration                         metricInfo
 	GhExporterScrapeRuns                             metricInfo
@@ -4542,6 +4551,58 @@ func newMetricGhExporterCredentialExpiresUnixtime(cfg GhExporterCredentialExpire
 	return m
 }
 
+type metricGhExporterCredentialRefused struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   GhExporterCredentialRefusedMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.credential_refused metric with initial data.
+func (m *metricGhExporterCredentialRefused) init() {
+	m.data.SetName("gh.exporter.credential_refused")
+	m.data.SetDescription("1 while GitHub refuses the organization, or the credential that this replica uses for it, by the last pass or check of this replica; 0 otherwise.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterCredentialRefused) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterCredentialRefused) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterCredentialRefused) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterCredentialRefused(cfg GhExporterCredentialRefusedMetricConfig) metricGhExporterCredentialRefused {
+	m := metricGhExporterCredentialRefused{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterDependencyHealth struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   GhExporterDependencyHealthMetricConfig // metric config provided by user.
@@ -5769,6 +5830,56 @@ func newMetricGhExporterQueueReturnedMessages(cfg GhExporterQueueReturnedMessage
 	return m
 }
 
+type metricGhExporterReady struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   GhExporterReadyMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.ready metric with initial data.
+func (m *metricGhExporterReady) init() {
+	m.data.SetName("gh.exporter.ready")
+	m.data.SetDescription("1 while this replica is ready, which it is while all dependencies that its role requires are healthy; 0 otherwise.")
+	m.data.SetUnit("{state}")
+	m.data.SetEmptyGauge()
+}
+
+func (m *metricGhExporterReady) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterReady) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterReady) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterReady(cfg GhExporterReadyMetricConfig) metricGhExporterReady {
+	m := metricGhExporterReady{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhExporterReconciledEvents struct {
 	data     pmetric.Metric                         // data buffer for generated metric.
 	config   GhExporterReconciledEventsMetricConfig // metric config provided by user.
@@ -6318,6 +6429,7 @@ type MetricsBuilder struct {
 	metricGhExporterCopilotScrapeRuns                      metricGhExporterCopilotScrapeRuns
 	metricGhExporterCoverageLag                            metricGhExporterCoverageLag
 	metricGhExporterCredentialExpiresUnixtime              metricGhExporterCredentialExpiresUnixtime
+	metricGhExporterCredentialRefused                      metricGhExporterCredentialRefused
 	metricGhExporterDependencyHealth                       metricGhExporterDependencyHealth
 	metricGhExporterGaps                                   metricGhExporterGaps
 	metricGhExporterGithubDeprecations                     metricGhExporterGithubDeprecations
@@ -6341,6 +6453,7 @@ type MetricsBuilder struct {
 	metricGhExporterQueueInvalidMessages                   metricGhExporterQueueInvalidMessages
 	metricGhExporterQueueOldestMessageAge                  metricGhExporterQueueOldestMessageAge
 	metricGhExporterQueueReturnedMessages                  metricGhExporterQueueReturnedMessages
+	metricGhExporterReady                                  metricGhExporterReady
 	metricGhExporterReconciledEvents                       metricGhExporterReconciledEvents
 	metricGhExporterScrapeDuration                         metricGhExporterScrapeDuration
 	metricGhExporterScrapeRuns                             metricGhExporterScrapeRuns
@@ -6438,6 +6551,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterCopilotScrapeRuns:                      newMetricGhExporterCopilotScrapeRuns(mbc.Metrics.GhExporterCopilotScrapeRuns),
 		metricGhExporterCoverageLag:                            newMetricGhExporterCoverageLag(mbc.Metrics.GhExporterCoverageLag),
 		metricGhExporterCredentialExpiresUnixtime:              newMetricGhExporterCredentialExpiresUnixtime(mbc.Metrics.GhExporterCredentialExpiresUnixtime),
+		metricGhExporterCredentialRefused:                      newMetricGhExporterCredentialRefused(mbc.Metrics.GhExporterCredentialRefused),
 		metricGhExporterDependencyHealth:                       newMetricGhExporterDependencyHealth(mbc.Metrics.GhExporterDependencyHealth),
 		metricGhExporterGaps:                                   newMetricGhExporterGaps(mbc.Metrics.GhExporterGaps),
 		metricGhExporterGithubDeprecations:                     newMetricGhExporterGithubDeprecations(mbc.Metrics.GhExporterGithubDeprecations),
@@ -6461,6 +6575,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterQueueInvalidMessages:                   newMetricGhExporterQueueInvalidMessages(mbc.Metrics.GhExporterQueueInvalidMessages),
 		metricGhExporterQueueOldestMessageAge:                  newMetricGhExporterQueueOldestMessageAge(mbc.Metrics.GhExporterQueueOldestMessageAge),
 		metricGhExporterQueueReturnedMessages:                  newMetricGhExporterQueueReturnedMessages(mbc.Metrics.GhExporterQueueReturnedMessages),
+		metricGhExporterReady:                                  newMetricGhExporterReady(mbc.Metrics.GhExporterReady),
 		metricGhExporterReconciledEvents:                       newMetricGhExporterReconciledEvents(mbc.Metrics.GhExporterReconciledEvents),
 		metricGhExporterScrapeDuration:                         newMetricGhExporterScrapeDuration(mbc.Metrics.GhExporterScrapeDuration),
 		metricGhExporterScrapeRuns:                             newMetricGhExporterScrapeRuns(mbc.Metrics.GhExporterScrapeRuns),
@@ -6624,6 +6739,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterCopilotScrapeRuns.emit(ils.Metrics())
 	mb.metricGhExporterCoverageLag.emit(ils.Metrics())
 	mb.metricGhExporterCredentialExpiresUnixtime.emit(ils.Metrics())
+	mb.metricGhExporterCredentialRefused.emit(ils.Metrics())
 	mb.metricGhExporterDependencyHealth.emit(ils.Metrics())
 	mb.metricGhExporterGaps.emit(ils.Metrics())
 	mb.metricGhExporterGithubDeprecations.emit(ils.Metrics())
@@ -6647,6 +6763,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterQueueInvalidMessages.emit(ils.Metrics())
 	mb.metricGhExporterQueueOldestMessageAge.emit(ils.Metrics())
 	mb.metricGhExporterQueueReturnedMessages.emit(ils.Metrics())
+	mb.metricGhExporterReady.emit(ils.Metrics())
 	mb.metricGhExporterReconciledEvents.emit(ils.Metrics())
 	mb.metricGhExporterScrapeDuration.emit(ils.Metrics())
 	mb.metricGhExporterScrapeRuns.emit(ils.Metrics())
@@ -7002,6 +7119,11 @@ func (mb *MetricsBuilder) RecordGhExporterCredentialExpiresUnixtimeDataPoint(ts 
 	mb.metricGhExporterCredentialExpiresUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
 }
 
+// RecordGhExporterCredentialRefusedDataPoint adds a data point to gh.exporter.credential_refused metric.
+func (mb *MetricsBuilder) RecordGhExporterCredentialRefusedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	mb.metricGhExporterCredentialRefused.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
 // RecordGhExporterDependencyHealthDataPoint adds a data point to gh.exporter.dependency_health metric.
 func (mb *MetricsBuilder) RecordGhExporterDependencyHealthDataPoint(ts pcommon.Timestamp, val int64, dependencyAttributeValue string, orgAttributeValue string) {
 	mb.metricGhExporterDependencyHealth.recordDataPoint(mb.startTime, ts, val, dependencyAttributeValue, orgAttributeValue)
@@ -7115,6 +7237,11 @@ func (mb *MetricsBuilder) RecordGhExporterQueueOldestMessageAgeDataPoint(ts pcom
 // RecordGhExporterQueueReturnedMessagesDataPoint adds a data point to gh.exporter.queue_returned_messages metric.
 func (mb *MetricsBuilder) RecordGhExporterQueueReturnedMessagesDataPoint(ts pcommon.Timestamp, val int64, queueAttributeValue string) {
 	mb.metricGhExporterQueueReturnedMessages.recordDataPoint(mb.startTime, ts, val, queueAttributeValue)
+}
+
+// RecordGhExporterReadyDataPoint adds a data point to gh.exporter.ready metric.
+func (mb *MetricsBuilder) RecordGhExporterReadyDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricGhExporterReady.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordGhExporterReconciledEventsDataPoint adds a data point to gh.exporter.reconciled_events metric.

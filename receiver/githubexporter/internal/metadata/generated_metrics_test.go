@@ -257,6 +257,9 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterCredentialExpiresUnixtimeDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterCredentialRefusedDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhExporterDependencyHealthDataPoint(ts, 1, "dependency-val", "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -324,6 +327,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterQueueReturnedMessagesDataPoint(ts, 1, "queue-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterReadyDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterReconciledEventsDataPoint(ts, 1, "org-val")
@@ -1940,6 +1946,21 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.exporter.credential_refused":
+					assert.False(t, validatedMetrics["gh.exporter.credential_refused"], "Found a duplicate in the metrics slice: gh.exporter.credential_refused")
+					validatedMetrics["gh.exporter.credential_refused"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 while GitHub refuses the organization, or the credential that this replica uses for it, by the last pass or check of this replica; 0 otherwise.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
 				case "gh.exporter.dependency_health":
 					assert.False(t, validatedMetrics["gh.exporter.dependency_health"], "Found a duplicate in the metrics slice: gh.exporter.dependency_health")
 					validatedMetrics["gh.exporter.dependency_health"] = true
@@ -2345,6 +2366,18 @@ func TestMetricsBuilder(t *testing.T) {
 					queueAttrVal, ok := dp.Attributes().Get("queue")
 					assert.True(t, ok)
 					assert.Equal(t, "queue-val", queueAttrVal.Str())
+				case "gh.exporter.ready":
+					assert.False(t, validatedMetrics["gh.exporter.ready"], "Found a duplicate in the metrics slice: gh.exporter.ready")
+					validatedMetrics["gh.exporter.ready"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 while this replica is ready, which it is while all dependencies that its role requires are healthy; 0 otherwise.", mi.Description())
+					assert.Equal(t, "{state}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "gh.exporter.reconciled_events":
 					assert.False(t, validatedMetrics["gh.exporter.reconciled_events"], "Found a duplicate in the metrics slice: gh.exporter.reconciled_events")
 					validatedMetrics["gh.exporter.reconciled_events"] = true
