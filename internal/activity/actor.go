@@ -45,56 +45,6 @@ func Bot(id int64, login string) Actor {
 	return Actor{ID: id, Login: strings.TrimSuffix(login, botSuffix) + botSuffix}
 }
 
-// agent is an account of GitHub's own that the APIs return under several logins, from some endpoints without the type
-// Bot.
-type agent struct {
-	// login is the canonical login without the suffix of bots.
-	login string
-	// slug is the App's name, which is the login in GraphQL.
-	slug string
-	// address is the e-mail address in the agent's commits; empty for an agent that makes none.
-	address string
-}
-
-// agents has GitHub's agents by the database id of their account. The coding agent is "Copilot" in REST, in commits
-// without the type Bot, and "copilot-swe-agent" in GraphQL; the reviewer is "Copilot" or
-// "copilot-pull-request-reviewer[bot]" in REST, by the endpoint
-// (https://docs.github.com/copilot/concepts/agents/coding-agent/about-coding-agent,
-// https://github.com/copilot-coding-agent/user-feedback/issues/73, https://api.github.com/user/198982749).
-var agents = map[int64]agent{
-	198982749: {login: "Copilot", slug: "copilot-swe-agent", address: "198982749+Copilot@users.noreply.github.com"},
-	175728472: {login: "copilot-pull-request-reviewer", slug: "copilot-pull-request-reviewer"},
-}
-
-// Canonical returns the actor under the canonical login if it is one of GitHub's agents, whatever login and type the
-// response had, and a itself otherwise. The name of an App with "[bot]" is unique, so it identifies an agent without an
-// id, too.
-func (a Actor) Canonical() Actor {
-	if found, ok := agents[a.ID]; ok {
-		return Bot(a.ID, found.login)
-	}
-	if a.ID != 0 || !a.IsBot() {
-		return a
-	}
-	for id, candidate := range agents {
-		if a.Login == candidate.slug+botSuffix {
-			return Bot(id, candidate.login)
-		}
-	}
-	return a
-}
-
-// AgentByEmail returns the agent of GitHub's whose commits have exactly this address, and false for any other address:
-// an address does not identify an account otherwise.
-func AgentByEmail(address string) (Actor, bool) {
-	for id, candidate := range agents {
-		if candidate.address != "" && address == candidate.address {
-			return Bot(id, candidate.login), true
-		}
-	}
-	return Actor{}, false
-}
-
 // Ghost returns the actor that stands for deleted accounts.
 func Ghost() Actor { return Actor{Login: LoginGhost} }
 

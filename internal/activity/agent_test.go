@@ -47,3 +47,30 @@ func TestAgents(t *testing.T) {
 		require.Equal(t, ok, agent == coding)
 	}
 }
+
+// TestAccountType checks who is a person, a bot and an agent, and that a name makes nobody an agent.
+func TestAccountType(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		given Actor
+		want  AccountType
+	}{
+		"a person":                     {Actor{5, "ada"}, AccountPerson},
+		"a person without an id":       {Actor{0, "ada"}, AccountPerson},
+		"a bot":                        {Bot(7, "renovate"), AccountBot},
+		"a bot without an id":          {Bot(0, "renovate"), AccountBot},
+		"the coding agent in commits":  {Actor{198982749, "Copilot"}, AccountAgent},
+		"the coding agent without id":  {Bot(0, "copilot-swe-agent"), AccountAgent},
+		"another vendor's agent":       {Bot(158243242, "devin-ai-integration"), AccountAgent},
+		"its name under another id":    {Bot(8, "devin-ai-integration"), AccountBot},
+		"an account that is deleted":   {Ghost(), AccountUnknown},
+		"an author without an account": {UnlinkedGitAuthor(), AccountUnknown},
+		"a commit without an author":   {UnattributedCommit(), AccountUnknown},
+		"the users beyond the budget":  {Other(), AccountUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.want.String(), test.given.AccountType().String())
+		})
+	}
+}

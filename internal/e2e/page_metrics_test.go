@@ -77,6 +77,7 @@ var pageMetrics = map[string]string{
 	"gh_exporter_store_events":                           "gauge org",
 	"gh_exporter_store_series":                           "gauge org",
 	"gh_exporter_store_write_total":                      "counter instance result source",
+	"gh_user_info":                                       "gauge kind org user",
 	"target_info":                                        "gauge ",
 }
 

@@ -46,6 +46,8 @@ func (a *account) recency() int64 { return max(int64(a.lastEvent), a.observed.Un
 type userLabel struct {
 	text    string
 	members []uint32
+	// shownIn is the visit that showed a series of it last.
+	shownIn uint64
 }
 
 // isShared reports whether several accounts are shown as one series.
@@ -221,4 +223,15 @@ func (a *accounts) setLabel(n uint32) {
 	}
 	l.members = append(l.members, n)
 	acc.label = l
+}
+
+// typeOf returns the type of the accounts of a label; AccountUnknown when they have several.
+func (a *accounts) typeOf(label *userLabel) activity.AccountType {
+	first := a.list[label.members[0]].actor.AccountType()
+	for _, n := range label.members[1:] {
+		if a.list[n].actor.AccountType() != first {
+			return activity.AccountUnknown
+		}
+	}
+	return first
 }

@@ -73,6 +73,23 @@ func (v *View) RepoName(repo int64) (string, bool) {
 	return cov.Name, true
 }
 
+// Users returns the labels of users with a series in the last visit, and the type of their accounts; not those that stand
+// for accounts of several types, or for none.
+func (v *View) Users() map[string]activity.AccountType {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	users := make(map[string]activity.AccountType)
+	for _, label := range v.accounts.labels {
+		if label.shownIn != v.visits.count || v.visits.count == 0 {
+			continue
+		}
+		if t := v.accounts.typeOf(label); t != activity.AccountUnknown {
+			users[label.text] = t
+		}
+	}
+	return users
+}
+
 // Edge returns the start of the last pass that the view has.
 func (v *View) Edge() time.Time {
 	v.mu.Lock()

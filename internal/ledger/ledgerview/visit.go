@@ -143,18 +143,20 @@ func (v *View) emitRepo(repo *repoView, cov *ledger.RepoCoverage, now time.Time,
 			v.setTotals(repo, label, open, &values, &s.totals)
 		}
 		values.StartTime = since
-		s.shownMetrics = emitSeries(sink, Series{cov.Name, label.text}, s.shownMetrics, &values)
+		s.shownMetrics = v.emitSeries(sink, cov.Name, label, s.shownMetrics, &values)
 	}
 	v.emitGroups(repo, cov, open, sink)
 }
 
 // emitSeries emits the values of a series, and marks those metrics as stale that were shown before and have vanished.
 // It returns the metrics that are shown now.
-func emitSeries(sink Sink, name Series, was Mask, values *Values) Mask {
+func (v *View) emitSeries(sink Sink, repo string, label *userLabel, was Mask, values *Values) Mask {
+	name := Series{repo, label.text}
 	if vanished := was.Without(values.Present); !vanished.IsEmpty() {
 		sink.MarkStale(name, vanished)
 	}
 	if !values.Present.IsEmpty() {
+		label.shownIn = v.visits.count
 		sink.Emit(name, values)
 	}
 	return values.Present
@@ -206,6 +208,6 @@ func (v *View) emitGroups(repo *repoView, cov *ledger.RepoCoverage, open Mask, s
 			v.setTotals(repo, label, open, &g.values, &g.totals)
 		}
 		g.values.StartTime = cov.Since.Unix()
-		g.shownMetrics = emitSeries(sink, Series{cov.Name, label.text}, g.shownMetrics, &g.values)
+		g.shownMetrics = v.emitSeries(sink, cov.Name, label, g.shownMetrics, &g.values)
 	}
 }

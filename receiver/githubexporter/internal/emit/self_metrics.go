@@ -134,6 +134,7 @@ func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pc
 	s.builder.RecordGhExporterStoreSeriesDataPoint(at, int64(series), org.Org)
 	s.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.Org)
 	s.recordCoverage(org, now, at, sum)
+	s.recordUsers(org, at)
 	counts := s.countersOf(sum, now)
 	s.recordPassCounters(org, at, counts)
 	s.recordRequests(org, at, counts)
@@ -151,6 +152,13 @@ func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommo
 		oldest = sum.LedgerStart // an organization that could never be read lags since then
 	}
 	s.builder.RecordGhExporterCoverageLagDataPoint(at, max(0, now.Sub(oldest).Seconds()), org.Org)
+}
+
+// recordUsers records the users of the last visit.
+func (s *selfMetrics) recordUsers(org *organization, at pcommon.Timestamp) {
+	for user, accountType := range org.View.Users() {
+		s.builder.RecordGhUserInfoDataPoint(at, 1, org.Org, user, accountType.String())
+	}
 }
 
 // sharedCounters are the shared counters of an organization.

@@ -6,6 +6,7 @@ package emit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -271,4 +272,32 @@ func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 	e.settings.FromLeader, status.term = false, time.Time{}
 	e.updateEmits(org, tick.Add(time.Second))
 	require.True(t, org.emits)
+}
+
+// TestUserInfo: each user with a series has one, whatever the number of repositories, and it ends with the series.
+func TestUserInfo(t *testing.T) {
+	t.Parallel()
+	e, org := newTestEmitter(t)
+	fill(org, 2, 3, 1)
+	s := e.selfMetrics
+	kinds := func(now time.Time) (list []string) {
+		at := pcommon.NewTimestampFromTime(now)
+		e.buildActivity(org, now)
+		s.recordUsers(org, at)
+		md := s.builder.Emit(metadata.WithResource(s.organizationResource("acme")))
+		s.ended.appendMarkers(md, at)
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				for _, point := range points(m).All() {
+					kind, _ := point.Attributes().Get("kind")
+					list = append(list, fmt.Sprint(m.Name(), " ", kind.Str(), " ", point.Flags().NoRecordedValue()))
+				}
+			}
+		}
+		return list
+	}
+	require.Equal(t, slices.Repeat([]string{"gh.user.info person false"}, 3), kinds(began))
+	later := began.AddDate(0, 0, 31)
+	org.View.Apply(ledger.Change{Progress: ledger.Progress{Edge: later}})
+	require.Equal(t, slices.Repeat([]string{"gh.user.info person true"}, 3), kinds(later))
 }

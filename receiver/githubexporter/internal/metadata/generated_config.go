@@ -1947,6 +1947,26 @@ func (ms *GhExporterStoreWriteMetricConfig) Unmarshal(parser *confmap.Conf) erro
 	return nil
 }
 
+// GhUserInfoMetricConfig provides config for the gh.user.info metric.
+type GhUserInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhUserInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // MetricsConfig provides config for githubexporter metrics.
 type MetricsConfig struct {
 	GhActivityCommits                                GhActivityCommitsMetricConfig                                `mapstructure:"gh.activity.commits"`
@@ -2046,6 +2066,7 @@ type MetricsConfig struct {
 	GhExporterStoreFallback                          GhExporterStoreFallbackMetricConfig                          `mapstructure:"gh.exporter.store_fallback"`
 	GhExporterStoreSeries                            GhExporterStoreSeriesMetricConfig                            `mapstructure:"gh.exporter.store_series"`
 	GhExporterStoreWrite                             GhExporterStoreWriteMetricConfig                             `mapstructure:"gh.exporter.store_write"`
+	GhUserInfo                                       GhUserInfoMetricConfig                                       `mapstructure:"gh.user.info"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -2339,6 +2360,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterStoreWrite: GhExporterStoreWriteMetricConfig{
+			Enabled: true,
+		},
+		GhUserInfo: GhUserInfoMetricConfig{
 			Enabled: true,
 		},
 	}

@@ -910,6 +910,10 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.store_write",
 		Attributes: []string{"source", "write_result"},
 	},
+	GhUserInfo: metricInfo{
+		Name:       "gh.user.info",
+		Attributes: []string{"org", "user", "account_type"},
+	},
 }
 
 type metricsInfo struct {
@@ -1010,6 +1014,7 @@ type metricsInfo struct {
 	GhExporterStoreFallback                          metricInfo
 	GhExporterStoreSeries                            metricInfo
 	GhExporterStoreWrite                             metricInfo
+	GhUserInfo                                       metricInfo
 }
 
 type metricInfo struct {
@@ -6356,6 +6361,60 @@ func newMetricGhExporterStoreWrite(cfg GhExporterStoreWriteMetricConfig) metricG
 	return m
 }
 
+type metricGhUserInfo struct {
+	data     pmetric.Metric         // data buffer for generated metric.
+	config   GhUserInfoMetricConfig // metric config provided by user.
+	capacity int                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.user.info metric with initial data.
+func (m *metricGhUserInfo) init() {
+	m.data.SetName("gh.user.info")
+	m.data.SetDescription("1 for each user with activity series. Users that stand for no account, or for several kinds, have none.")
+	m.data.SetUnit("{user}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhUserInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, userAttributeValue string, accountTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+	dp.Attributes().PutStr("kind", accountTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhUserInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhUserInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhUserInfo(cfg GhUserInfoMetricConfig) metricGhUserInfo {
+	m := metricGhUserInfo{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -6463,6 +6522,7 @@ type MetricsBuilder struct {
 	metricGhExporterStoreFallback                          metricGhExporterStoreFallback
 	metricGhExporterStoreSeries                            metricGhExporterStoreSeries
 	metricGhExporterStoreWrite                             metricGhExporterStoreWrite
+	metricGhUserInfo                                       metricGhUserInfo
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -6585,6 +6645,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterStoreFallback:                          newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
 		metricGhExporterStoreSeries:                            newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
 		metricGhExporterStoreWrite:                             newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
+		metricGhUserInfo:                                       newMetricGhUserInfo(mbc.Metrics.GhUserInfo),
 		resourceAttributeIncludeFilter:                         make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:                         make(map[string]filter.Filter),
 	}
@@ -6773,6 +6834,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterStoreFallback.emit(ils.Metrics())
 	mb.metricGhExporterStoreSeries.emit(ils.Metrics())
 	mb.metricGhExporterStoreWrite.emit(ils.Metrics())
+	mb.metricGhUserInfo.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -7287,6 +7349,11 @@ func (mb *MetricsBuilder) RecordGhExporterStoreSeriesDataPoint(ts pcommon.Timest
 // RecordGhExporterStoreWriteDataPoint adds a data point to gh.exporter.store_write metric.
 func (mb *MetricsBuilder) RecordGhExporterStoreWriteDataPoint(ts pcommon.Timestamp, val int64, sourceAttributeValue AttributeSource, writeResultAttributeValue AttributeWriteResult) {
 	mb.metricGhExporterStoreWrite.recordDataPoint(mb.startTime, ts, val, sourceAttributeValue.String(), writeResultAttributeValue.String())
+}
+
+// RecordGhUserInfoDataPoint adds a data point to gh.user.info metric.
+func (mb *MetricsBuilder) RecordGhUserInfoDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, userAttributeValue string, accountTypeAttributeValue string) {
+	mb.metricGhUserInfo.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, userAttributeValue, accountTypeAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

@@ -357,6 +357,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhExporterStoreWriteDataPoint(ts, 1, AttributeSourceLeaderScrape, AttributeWriteResultSuccess)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhUserInfoDataPoint(ts, 1, "org-val", "user-val", "account_type-val")
 
 			rb := mb.NewResourceBuilder()
 			rb.SetServiceInstanceID("service.instance.id-val")
@@ -2523,6 +2526,27 @@ func TestMetricsBuilder(t *testing.T) {
 					writeResultAttrVal, ok := dp.Attributes().Get("result")
 					assert.True(t, ok)
 					assert.Equal(t, "success", writeResultAttrVal.Str())
+				case "gh.user.info":
+					assert.False(t, validatedMetrics["gh.user.info"], "Found a duplicate in the metrics slice: gh.user.info")
+					validatedMetrics["gh.user.info"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for each user with activity series. Users that stand for no account, or for several kinds, have none.", mi.Description())
+					assert.Equal(t, "{user}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+					accountTypeAttrVal, ok := dp.Attributes().Get("kind")
+					assert.True(t, ok)
+					assert.Equal(t, "account_type-val", accountTypeAttrVal.Str())
 				}
 			}
 		})
