@@ -93,15 +93,11 @@ func ReadReports(load func(name string) []byte) ([]Report, error) {
 	return reports, nil
 }
 
-// EachSample calls use with each sample of the report. The error is ErrCorrupt.
+// EachSample calls use with each sample of the report. The error is ErrCorrupt; then some may have been used.
 func (r *Report) EachSample(use func(usage.Sample)) error {
 	for part := range r.Parts {
-		samples, err := usage.Decode(r.load(partName(r.stem, part)))
-		if err != nil {
+		if err := usage.Decode(r.load(partName(r.stem, part)), use); err != nil {
 			return fmt.Errorf("%w: part %d of %s", ErrCorrupt, part, r.Target)
-		}
-		for i := range samples {
-			use(samples[i])
 		}
 	}
 	return nil

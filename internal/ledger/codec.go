@@ -4,10 +4,12 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -37,7 +39,7 @@ const (
 var (
 	readableVersions = []byte{1, 2, 4, 7, codecVersion}
 	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
-	encodeMode       = must(cbor.CoreDetEncOptions().EncMode())
+	encodeMode       = must(cbor.CoreDetEncOptions().UserBufferEncMode())
 	decodeMode       = must(cbor.DecOptions{
 		MaxArrayElements: maxElements, MaxMapPairs: 16, MaxNestedLevels: 16,
 		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, ExtraReturnErrors: cbor.ExtraDecErrorNone,
@@ -189,19 +191,40 @@ func EncodeChange(c Change) ([]byte, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	body, err := encodeMode.Marshal(toWire(&c))
-	if err != nil {
+	var frame bytes.Buffer
+	frame.Grow(frameHead + sizeOfEntries(c.Entries)) // entries may be large: their frame is not copied
+	frame.Write(make([]byte, frameHead))
+	if err := encodeMode.MarshalToBuffer(toWire(&c), &frame); err != nil {
 		return nil, fmt.Errorf("encode a change: %w", err)
 	}
-	return sealFrame(body), nil
+	seal(frame.Bytes())
+	return frame.Bytes(), nil
 }
 
-// sealFrame puts the version and the checksum before a body.
-func sealFrame(body []byte) []byte {
-	frame := make([]byte, frameHead, frameHead+len(body))
+// entryOverhead is more than an entry's encoding needs beside its data and the texts of its key.
+const entryOverhead = 64
+
+// sizeOfEntries returns about how large the encoding of entries is.
+func sizeOfEntries(entries []Entry) int {
+	size := 0
+	for i := range entries {
+		e := &entries[i]
+		size += entryOverhead + len(e.Name) + len(e.Sub) + len(e.Data)
+	}
+	return size
+}
+
+// seal sets the head of a frame: the version, and the checksum of the body after it.
+func seal(frame []byte) {
 	frame[0] = codecVersion
-	binary.BigEndian.PutUint32(frame[1:], crc32.Checksum(body, castagnoli))
-	return append(frame, body...)
+	binary.BigEndian.PutUint32(frame[1:], crc32.Checksum(frame[frameHead:], castagnoli))
+}
+
+// byteString returns data as a byte string of CBOR.
+func byteString(data []byte) cbor.RawMessage {
+	head := must(encodeMode.Marshal(uint64(len(data)))) // of a number; that of a byte string has another major type
+	head[0] |= cborBytes << 5
+	return slices.Concat(head, data)
 }
 
 // table numbers values in the order of their first appearance.
@@ -264,7 +287,7 @@ func toWire(c *Change) *wireChange {
 		s := &c.Entries[i]
 		labels := s.Labels()
 		w.Entries = append(w.Entries, wireEntry{
-			Name: s.Name, Labels: labels[:], Data: must(encodeMode.Marshal(nonNil(s.Data))),
+			Name: s.Name, Labels: labels[:], Data: byteString(s.Data),
 			Observed: encodeTime(s.Observed),
 		})
 	}
@@ -282,14 +305,6 @@ func keysToWire(keys []activity.Key, repos *table[int64]) []wireKey {
 		list = append(list, wireKey{Kind: uint8(k.Kind), Repo: repos.index(k.Repo), ID: trimID(k.ID)})
 	}
 	return list
-}
-
-// nonNil returns data that CBOR encodes as a byte string, and not as null, if it is empty.
-func nonNil(data []byte) []byte {
-	if data == nil {
-		return []byte{}
-	}
-	return data
 }
 
 // progressToWire returns the wire type of the progress of a repository.

@@ -65,6 +65,13 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// sealFrame returns the frame of a body.
+func sealFrame(body []byte) []byte {
+	frame := append(make([]byte, frameHead), body...)
+	seal(frame)
+	return frame
+}
+
 // TestDecodeOfGarbage checks bytes that are no frame, other versions, and bodies that are no change.
 func TestDecodeOfGarbage(t *testing.T) {
 	t.Parallel()

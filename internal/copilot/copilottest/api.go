@@ -119,6 +119,8 @@ func (s *Server) serveReport(w http.ResponseWriter, r *http.Request) {
 	switch request.Endpoint {
 	case "organization-28-day", "organization-1-day", "enterprise-28-day", "enterprise-1-day":
 		content.isAggregate = true
+	case "users-28-day":
+		content.large = data.Large
 	}
 	body := Row{"download_links": s.addFiles(request, content, rule)}
 	if isWindow {

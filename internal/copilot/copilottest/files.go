@@ -25,6 +25,7 @@ import (
 // reportContent is what the files of a report are made of.
 type reportContent struct {
 	rows                  []Row
+	large                 *Large
 	first, last           string
 	createdAt             time.Time
 	isWindow, isAggregate bool
@@ -33,6 +34,7 @@ type reportContent struct {
 // file is a file behind a link.
 type file struct {
 	content []byte
+	large   *largePart // in place of content; nil for none
 	expires time.Time
 	fault   FileFault
 	link    LinkFault
@@ -48,6 +50,9 @@ func (s *Server) addFiles(request Request, content reportContent, rule *Rule) []
 	if !content.isAggregate {
 		parts = cut(content.rows, s.settings.FilesPerReport)
 	}
+	if content.large != nil {
+		parts = make([][]Row, s.settings.FilesPerReport)
+	}
 	var links []string
 	for i, part := range parts {
 		expires := s.settings.Now().Add(s.settings.LinkLife)
@@ -57,7 +62,12 @@ func (s *Server) addFiles(request Request, content reportContent, rule *Rule) []
 		s.nextFile++
 		owner := url.PathEscape(request.Owner)
 		path := fmt.Sprintf("/v0/%s/%s/%s_%d.json", content.last, owner, request.Endpoint, s.nextFile)
-		f := &file{content: content.encode(part), expires: expires, link: rule.Link, request: request}
+		f := &file{expires: expires, link: rule.Link, request: request}
+		if content.large != nil {
+			f.large = &largePart{content.large, content.first, i, len(parts)}
+		} else {
+			f.content = content.encode(part)
+		}
 		if i == len(parts)-1 { // the last one, so that a reader has used others before
 			f.fault = rule.File
 		}
@@ -159,7 +169,10 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch status {
 	case http.StatusOK:
-		f.serve(w)
+		size := f.serve(w)
+		s.mu.Lock()
+		s.fileBytes += size
+		s.mu.Unlock()
 	case http.StatusFound:
 		target := "https://reports.example.org/file?sig=other"
 		if f.link == LoopbackRedirect {
@@ -194,7 +207,11 @@ func (s *Server) fileStatus(r *http.Request, f *file) int {
 	}
 }
 
-func (f *file) serve(w http.ResponseWriter) {
+// serve sends the file and returns how many bytes it had.
+func (f *file) serve(w http.ResponseWriter) int64 {
+	if f.large != nil {
+		return f.large.serve(w)
+	}
 	content := f.fault.apply(f.content)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", "attachment")
@@ -203,6 +220,7 @@ func (f *file) serve(w http.ResponseWriter) {
 		content = content[:len(content)/2]
 	}
 	_, _ = w.Write(content)
+	return int64(len(content))
 }
 
 const longRow = 20 << 20

@@ -18,6 +18,8 @@ type Row = map[string]any
 type Dataset struct {
 	// Aggregates, Users, Teams and Repositories are the rows of the reports, in any order.
 	Aggregates, Users, Teams, Repositories []Row
+	// Large replaces Users by rows that are made while they are sent; nil does not.
+	Large *Large
 	// Billing is the summary of the seats; nil is 404. Seats is their list.
 	Billing Row
 	Seats   []Row
@@ -61,6 +63,7 @@ type Server struct {
 	requests    []Request
 	files       map[string]*file
 	nextFile    int
+	fileBytes   int64
 	createdAt   time.Time
 }
 
@@ -114,6 +117,13 @@ func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
+}
+
+// FileBytes returns how many bytes of files were sent to their end.
+func (s *Server) FileBytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fileBytes
 }
 
 // ResetRequests forgets the requests so far.

@@ -413,14 +413,74 @@ func FuzzResponses(f *testing.F) {
 	})
 }
 
-// BenchmarkUsers reads rows of the usual size.
+// BenchmarkUsers reads 1,000 rows of the usual size, and beside it the same rows with encoding/json alone: into the
+// same type, and into one of plain numbers and texts, which does not know what is absent or invalid.
 func BenchmarkUsers(b *testing.B) {
 	file := strings.Repeat(benchmarkRow(b)+"\n", 1000)
-	b.SetBytes(int64(len(file)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := ReadUsers(strings.NewReader(file), Limits{}, func(*User) error { return nil }); err != nil {
-			b.Fatal(err)
+	for _, bench := range []struct {
+		name string
+		read func() error
+	}{
+		{"product", func() error {
+			_, err := ReadUsers(strings.NewReader(file), Limits{}, func(*User) error { return nil })
+			return err
+		}},
+		{"encoding_json", func() error { return decodeRows[User](file) }},
+		{"encoding_json_plain", func() error { return decodeRows[plainUser](file) }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.SetBytes(int64(len(file)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := bench.read(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// decodeRows decodes rows with encoding/json.
+func decodeRows[T any](file string) error {
+	decoder := json.NewDecoder(strings.NewReader(file))
+	for {
+		var row T
+		if err := decoder.Decode(&row); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
 		}
 	}
+}
+
+// plainCounters and plainUser are Counters and User with plain types.
+type plainCounters struct {
+	Interactions           int64 `json:"user_initiated_interaction_count"`
+	Generations            int64 `json:"code_generation_activity_count"`
+	Acceptances            int64 `json:"code_acceptance_activity_count"`
+	LinesSuggestedToAdd    int64 `json:"loc_suggested_to_add_sum"`
+	LinesSuggestedToDelete int64 `json:"loc_suggested_to_delete_sum"`
+	LinesAdded             int64 `json:"loc_added_sum"`
+	LinesDeleted           int64 `json:"loc_deleted_sum"`
+}
+
+type plainTotals struct {
+	plainCounters
+	IDE      string `json:"ide"`
+	Feature  string `json:"feature"`
+	Language string `json:"language"`
+	Model    string `json:"model"`
+}
+
+type plainUser struct {
+	Day   string          `json:"day"`
+	ID    json.RawMessage `json:"user_id"`
+	Login string          `json:"user_login"`
+	plainCounters
+	ByIDE           []plainTotals `json:"totals_by_ide"`
+	ByFeature       []plainTotals `json:"totals_by_feature"`
+	ByLanguage      []plainTotals `json:"totals_by_language_feature"`
+	ByLanguageModel []plainTotals `json:"totals_by_language_model"`
+	ByModel         []plainTotals `json:"totals_by_model_feature"`
+	CreditsUsed     float64       `json:"ai_credits_used"`
 }

@@ -284,8 +284,11 @@ func (n *nesting) isComplete() bool { return n.began && n.depth == 0 && !n.inStr
 
 // scan follows a chunk up to its end or to the end of the value, and returns how many bytes that is.
 func (n *nesting) scan(chunk []byte) (int, *Error) {
-	for i, b := range chunk {
-		if problem := n.next(b); problem != nil {
+	for i := 0; i < len(chunk); i++ {
+		if i += n.skip(chunk[i:]); i == len(chunk) {
+			break
+		}
+		if problem := n.next(chunk[i]); problem != nil {
 			return i + 1, problem
 		}
 		if n.isComplete() {
@@ -293,6 +296,38 @@ func (n *nesting) scan(chunk []byte) (int, *Error) {
 		}
 	}
 	return len(chunk), nil
+}
+
+// inText and outsideText are the bytes that next has to see within a string, and outside of one.
+var inText, outsideText = bytesOf("\"\\", ' '), bytesOf("\"{}[]", 0)
+
+// bytesOf returns the set of the bytes of a text, and of those below another one.
+func bytesOf(text string, below byte) *[256]bool {
+	var set [256]bool
+	for b := range below {
+		set[b] = true
+	}
+	for _, b := range []byte(text) {
+		set[b] = true
+	}
+	return &set
+}
+
+// skip returns how many bytes at the start of a chunk change nothing.
+func (n *nesting) skip(chunk []byte) int {
+	stops := outsideText
+	switch {
+	case n.isEscape || !n.began:
+		return 0
+	case n.inString:
+		stops = inText
+	}
+	for i, b := range chunk {
+		if stops[b] {
+			return i
+		}
+	}
+	return len(chunk)
 }
 
 func (n *nesting) next(b byte) *Error {

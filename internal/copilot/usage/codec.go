@@ -15,7 +15,7 @@ import (
 )
 
 // codecVersion is the first byte of a document.
-const codecVersion = 1
+const codecVersion = 2
 
 // ErrInvalid is the error of data that is no document of samples.
 var ErrInvalid = errors.New("not a document of Copilot samples")
@@ -34,8 +34,16 @@ const (
 	fieldKind
 	fieldOwner
 	fieldRepository
-	fieldFraction // the value is a float64 instead of a whole number
-	allFields     = fieldFraction<<1 - 1
+	allFields = fieldRepository<<1 - 1
+)
+
+// The bits beside the metric of a stored sample.
+const (
+	// sameLabels says that the labels are those of the sample before, and not stored again.
+	sameLabels = 0x40
+	// isFraction says that the value is a float64 instead of a whole number.
+	isFraction = 0x20
+	metricBits = isFraction - 1
 )
 
 // maxExact is the largest value that a varint stores: above, not every whole number is a float64.
@@ -67,7 +75,7 @@ func (l *Labels) textFields() [11]struct {
 // Encode returns samples as documents of at most maxSize bytes, each of which Decode reads alone. A sample that is
 // larger than maxSize has a document of its own.
 //
-//	version (1 byte) │ samples: metric, fields, texts, day, value
+//	version (1 byte) │ samples: metric with bits (1 byte), unless the labels are the same: fields, texts, day │ value
 //
 // Numbers are varints, a fraction is that of a float64 with its bytes reversed. A text is 0, its length and its bytes
 // where it is new in the document, and its number from 1 on afterwards.
@@ -90,8 +98,9 @@ func Encode(samples iter.Seq[Sample], maxSize int) [][]byte {
 }
 
 type encoder struct {
-	data  []byte
-	texts map[string]uint64
+	data   []byte
+	texts  map[string]uint64
+	labels *Labels // those of the sample before; nil for none
 }
 
 func newEncoder() *encoder {
@@ -99,8 +108,29 @@ func newEncoder() *encoder {
 }
 
 func (e *encoder) add(sample *Sample) {
+	head := byte(sample.Metric)
+	isSame := e.labels != nil && *e.labels == sample.Labels
+	if isSame {
+		head |= sameLabels
+	}
+	isWhole := sample.Value == math.Trunc(sample.Value) && sample.Value >= 0 && sample.Value <= maxExact
+	if !isWhole {
+		head |= isFraction
+	}
+	e.data = append(e.data, head)
+	if !isSame {
+		e.addLabels(sample.Labels)
+	}
+	if isWhole {
+		e.data = binary.AppendUvarint(e.data, uint64(sample.Value))
+	} else {
+		e.data = binary.AppendUvarint(e.data, bits.ReverseBytes64(math.Float64bits(sample.Value)))
+	}
+}
+
+func (e *encoder) addLabels(labels Labels) {
+	e.labels = &labels
 	var fields uint64
-	labels := sample.Labels
 	for _, field := range labels.textFields() {
 		if *field.text != "" {
 			fields |= field.bit
@@ -109,22 +139,14 @@ func (e *encoder) add(sample *Sample) {
 	if labels.Day > 0 {
 		fields |= fieldDay
 	}
-	if sample.Value != math.Trunc(sample.Value) || sample.Value < 0 || sample.Value > maxExact {
-		fields |= fieldFraction
-	}
-	e.data = binary.AppendUvarint(append(e.data, byte(sample.Metric)), fields)
+	e.data = binary.AppendUvarint(e.data, fields)
 	for _, field := range labels.textFields() {
 		if *field.text != "" {
 			e.addText(*field.text)
 		}
 	}
-	if fields&fieldDay != 0 {
-		e.data = binary.AppendUvarint(e.data, uint64(labels.Day)) //nolint:gosec // above 0
-	}
-	if fields&fieldFraction != 0 {
-		e.data = binary.AppendUvarint(e.data, bits.ReverseBytes64(math.Float64bits(sample.Value)))
-	} else {
-		e.data = binary.AppendUvarint(e.data, uint64(sample.Value))
+	if labels.Day > 0 {
+		e.data = binary.AppendUvarint(e.data, uint64(labels.Day))
 	}
 }
 
@@ -138,45 +160,61 @@ func (e *encoder) addText(text string) {
 	e.data = append(e.data, text...)
 }
 
-// Decode returns the samples of a document. Its error is ErrInvalid.
-func Decode(document []byte) ([]Sample, error) {
+// Decode calls use with each sample of a document. Its error is ErrInvalid; then some of them may have been used.
+func Decode(document []byte, use func(Sample)) error {
 	if len(document) == 0 || document[0] != codecVersion {
-		return nil, ErrInvalid
+		return ErrInvalid
 	}
 	d := decoder{Reader: varint.NewReader(document[1:])}
-	var samples []Sample
 	for d.HasMore() {
-		samples = append(samples, d.readSample())
+		sample := d.readSample()
+		if !d.HasMore() && !d.IsComplete() {
+			return ErrInvalid
+		}
+		use(sample)
 	}
 	if !d.IsComplete() {
-		return nil, ErrInvalid
+		return ErrInvalid
 	}
-	return samples, nil
+	return nil
 }
 
 type decoder struct {
 	*varint.Reader
-	texts []string
+	texts     []string
+	labels    Labels // those of the sample before
+	hasLabels bool
 }
 
 func (d *decoder) readSample() Sample {
-	var sample Sample
-	sample.Metric = Metric(d.ReadUvarint(NumMetrics - 1)) //nolint:gosec // bounded
-	fields := d.ReadUvarint(allFields)
-	for _, field := range sample.Labels.textFields() {
-		if fields&field.bit != 0 {
-			*field.text = d.readText()
-		}
+	head := byte(d.ReadUvarint(sameLabels<<1 - 1)) //nolint:gosec // bounded
+	if metric := head & metricBits; metric >= NumMetrics || (head&sameLabels != 0 && !d.hasLabels) {
+		d.Invalidate()
 	}
-	if fields&fieldDay != 0 {
-		sample.Labels.Day = report.Day(d.ReadUvarint(math.MaxInt32)) //nolint:gosec // bounded
+	if head&sameLabels == 0 {
+		d.labels, d.hasLabels = d.readLabels(), true
 	}
-	if fields&fieldFraction != 0 {
+	sample := Sample{Metric: Metric(head & metricBits), Labels: d.labels}
+	if head&isFraction != 0 {
 		sample.Value = d.readFraction()
 	} else {
 		sample.Value = float64(d.ReadUvarint(maxExact))
 	}
 	return sample
+}
+
+func (d *decoder) readLabels() Labels {
+	var labels Labels
+	fields := d.ReadUvarint(allFields)
+	for _, field := range labels.textFields() {
+		if fields&field.bit != 0 {
+			*field.text = d.readText()
+		}
+	}
+	if fields&fieldDay != 0 {
+		labels.Day = report.Day(d.ReadUvarint(math.MaxInt32)) //nolint:gosec // bounded
+	}
+	return labels
 }
 
 // readText returns the next text, which is never empty.

@@ -414,7 +414,7 @@ func requireRoundTrip(t require.TestingT, samples iter.Seq[Sample]) {
 	var got []Sample
 	for _, document := range Encode(samples, 200) {
 		require.LessOrEqual(t, len(document), 200)
-		part, err := Decode(document)
+		part, err := decodeAll(document)
 		require.NoError(t, err)
 		got = append(got, part...)
 	}

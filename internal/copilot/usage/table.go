@@ -6,6 +6,7 @@ package usage
 import (
 	"cmp"
 	"iter"
+	"math"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
 )
@@ -39,25 +40,39 @@ type cellKey struct {
 	dimension dimension
 }
 
-// cell has the sums of a key, and which of them are present.
+// cell has the sums of a key, and which of them are present. A report has one for each user, so that its size counts:
+// a sum that is too large for it is in table.large.
 type cell struct {
 	cellKey
-	sums    [numCounters]int64
 	present uint8
+	sums    [numCounters]uint32
 }
+
+// isLarge stands for a sum in table.large.
+const isLarge = math.MaxUint32
+
+// sumKey identifies a sum of a cell by its metric.
+type sumKey struct{ cell, metric int32 }
 
 // table adds up the counters of rows.
 type table struct {
 	settings Settings
-	cells    []cell
-	index    map[cellKey]int32
-	names    []string
-	nameIDs  map[string]int32
-	credits  []report.Amount // of each subject
+	cells    list[cell]
+	large    map[sumKey]int64
+	// totals has, for each subject, the position of the cell of everything in the whole span from 1 on, and 0 for none;
+	// index has the positions of the other cells.
+	totals  list[int32]
+	index   map[cellKey]int32
+	names   []string
+	nameIDs map[string]int32
+	credits list[report.Amount] // of each subject
 }
 
 func newTable(settings Settings) table {
-	return table{settings: settings, index: make(map[cellKey]int32), nameIDs: make(map[string]int32)}
+	return table{
+		settings: settings, large: make(map[sumKey]int64), index: make(map[cellKey]int32),
+		nameIDs: make(map[string]int32),
+	}
 }
 
 // add adds a row to the sums of a subject.
@@ -109,29 +124,61 @@ func (t *table) nameID(name string) int32 {
 }
 
 func (t *table) addCounters(key cellKey, counters *report.Counters) {
-	values := countersOf(counters)
-	var c *cell
-	for i, count := range values {
+	at := int32(-1)
+	for metric, count := range countersOf(counters) {
 		value, ok := count.Get()
 		if !ok {
 			continue
 		}
-		if c == nil {
-			c = t.cellOf(key)
+		if at < 0 {
+			at = t.cellAt(key)
 		}
-		c.present |= 1 << i
-		c.sums[i] = addCounts(c.sums[i], value)
+		t.addCount(at, int32(metric), value)
 	}
 }
 
-func (t *table) cellOf(key cellKey) *cell {
+// cellAt returns the position of a key's cell, which it makes when there is none.
+func (t *table) cellAt(key cellKey) int32 {
+	if key.isTotal() {
+		total := t.totals.at(int(key.subject))
+		if *total == 0 {
+			*total = t.newCell(key) + 1
+		}
+		return *total - 1
+	}
 	at, ok := t.index[key]
 	if !ok {
-		at = int32(len(t.cells)) //nolint:gosec // bounded by the memory
-		t.cells = append(t.cells, cell{cellKey: key})
+		at = t.newCell(key)
 		t.index[key] = at
 	}
-	return &t.cells[at]
+	return at
+}
+
+// isTotal reports whether a key is that of everything in the whole span.
+func (k *cellKey) isTotal() bool { return k.dimension == dimensionNone && k.day == 0 }
+
+func (t *table) newCell(key cellKey) int32 {
+	at := t.cells.size
+	t.cells.at(at).cellKey = key
+	return int32(at) //nolint:gosec // bounded by the memory
+}
+
+func (t *table) addCount(at, metric int32, value int64) {
+	c := t.cells.at(int(at))
+	c.present |= 1 << metric
+	sum := addCounts(t.sum(at, metric), value)
+	if sum >= isLarge {
+		t.large[sumKey{at, metric}] = sum
+	}
+	c.sums[metric] = uint32(min(sum, isLarge)) //nolint:gosec // bounded
+}
+
+// sum returns a sum of the cell at a position.
+func (t *table) sum(at, metric int32) int64 {
+	if sum := t.cells.at(int(at)).sums[metric]; sum < isLarge {
+		return int64(sum)
+	}
+	return t.large[sumKey{at, metric}]
 }
 
 // addCredits adds an amount to that of a subject. Credits have neither days nor dimensions.
@@ -140,46 +187,54 @@ func (t *table) addCredits(subject int32, credits report.Amount) {
 	if !ok {
 		return
 	}
-	for int(subject) >= len(t.credits) {
-		t.credits = append(t.credits, report.Amount{})
-	}
-	sum, _ := t.credits[subject].Get()
-	t.credits[subject] = report.AmountOf(sum + value)
+	total := t.credits.at(int(subject))
+	sum, _ := total.Get()
+	*total = report.AmountOf(sum + value)
 }
 
-// samples returns the sums. labelsOf returns the labels of a subject.
+// samples returns the sums, those with the same labels after each other. labelsOf returns the labels of a subject.
 func (t *table) samples(labelsOf func(subject int32) Labels) iter.Seq[Sample] {
-	return joined(t.counterSamples(labelsOf), t.creditSamples(labelsOf))
-}
-
-func (t *table) creditSamples(labelsOf func(subject int32) Labels) iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
-		for subject, credits := range t.credits {
-			value, ok := credits.Get()
-			if ok && !yield(Sample{MetricCreditsUsed, labelsOf(int32(subject)), value}) {
+		for at := range t.cells.size {
+			if !t.yieldCell(int32(at), labelsOf, yield) {
+				return
+			}
+		}
+		for at := range t.credits.size {
+			subject := int32(at)
+			if at < t.totals.size && *t.totals.at(at) > 0 {
+				continue // with its counters
+			}
+			if !t.yieldCredits(subject, labelsOf(subject), yield) {
 				return
 			}
 		}
 	}
 }
 
-func (t *table) counterSamples(labelsOf func(subject int32) Labels) iter.Seq[Sample] {
-	return func(yield func(Sample) bool) {
-		for i := range t.cells {
-			c := &t.cells[i]
-			labels := labelsOf(c.subject)
-			labels.Day = c.day
-			t.setDimension(&labels, c)
-			for metric, value := range c.sums {
-				if c.present&(1<<metric) == 0 {
-					continue
-				}
-				if !yield(Sample{Metric(metric), labels, float64(value)}) {
-					return
-				}
-			}
+// yieldCell yields the samples of a cell, and with those of everything the credits of the subject.
+func (t *table) yieldCell(at int32, labelsOf func(subject int32) Labels, yield func(Sample) bool) bool {
+	c := t.cells.at(int(at))
+	labels := labelsOf(c.subject)
+	labels.Day = c.day
+	t.setDimension(&labels, c)
+	for metric := range int32(numCounters) {
+		if c.present&(1<<metric) == 0 {
+			continue
+		}
+		if !yield(Sample{Metric(metric), labels, float64(t.sum(at, metric))}) {
+			return false
 		}
 	}
+	return !c.isTotal() || t.yieldCredits(c.subject, labels, yield)
+}
+
+func (t *table) yieldCredits(subject int32, labels Labels, yield func(Sample) bool) bool {
+	if int(subject) >= t.credits.size {
+		return true
+	}
+	value, ok := t.credits.at(int(subject)).Get()
+	return !ok || yield(Sample{MetricCreditsUsed, labels, value})
 }
 
 func (t *table) setDimension(labels *Labels, c *cell) {

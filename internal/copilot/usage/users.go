@@ -13,25 +13,18 @@ import (
 type Users struct {
 	settings Settings
 	table    table
-	users    []userState
-	index    map[string]int32 // by User.Key
+	users    userList
 	counts   Counts
 	records  int64
 	newest   report.Day
 	teams    *Teams
 }
 
-type userState struct {
-	User
-	loginDay report.Day
-	days     uint64 // one bit for each day of the span that had a row
-}
-
 // NewUsers starts a report. With teams, the samples are those of teams instead of users: the rows are joined with the
 // teams of the same day.
 func NewUsers(settings Settings, teams *Teams) *Users {
 	settings.Span.Last = min(settings.Span.Last, settings.Span.First+MaxSpan-1)
-	return &Users{settings: settings, table: newTable(settings), index: make(map[string]int32), teams: teams}
+	return &Users{settings: settings, table: newTable(settings), users: newUserList(), teams: teams}
 }
 
 // Add adds a row. It keeps nothing of the row but the login.
@@ -52,37 +45,35 @@ func (u *Users) admit(row *report.User) (Drop, bool) {
 	case !u.settings.Span.Contains(row.Day):
 		return DropOutsideWindow, false
 	}
-	at, ok := u.index[user.Key()]
+	at, ok := u.users.find(user)
 	if !ok {
-		if u.settings.MaxUsers > 0 && len(u.users) >= u.settings.MaxUsers {
+		if u.settings.MaxUsers > 0 && u.users.size() >= u.settings.MaxUsers {
 			return DropMaxUsers, false
 		}
-		at = int32(len(u.users)) //nolint:gosec // bounded by the memory
-		u.users = append(u.users, userState{User: user})
-		u.index[user.Key()] = at
+		at = u.users.add(user)
 	}
-	state := &u.users[at]
+	state := u.users.at(at)
 	bit := uint64(1) << (row.Day - u.settings.Span.First)
 	if state.days&bit != 0 {
 		return DropDuplicate, false
 	}
 	state.days |= bit
-	u.use(at, state, row)
+	u.use(at, state, user, row)
 	return 0, true
 }
 
-func (u *Users) use(at int32, state *userState, row *report.User) {
+func (u *Users) use(at int32, state *userState, user User, row *report.User) {
 	u.counts.Used++
 	u.newest = max(u.newest, row.Day)
-	if row.Day > state.loginDay && row.Login != "" {
-		state.Login, state.loginDay = report.CleanLabel(row.Login), row.Day
+	if row.Day > state.loginDay && user.Login != "" {
+		u.users.setLogin(state, user.Login, row.Day)
 	}
 	if u.teams == nil {
 		u.table.add(at, row.Day, &row.Counters, &row.Breakdowns)
 		u.table.addCredits(at, row.CreditsUsed)
 		return
 	}
-	for _, team := range u.teams.teamsOf(state.User, row.Day) {
+	for _, team := range u.teams.teamsOf(user, row.Day) {
 		u.table.add(team, row.Day, &row.Counters, &row.Breakdowns)
 		u.table.addCredits(team, row.CreditsUsed)
 	}
@@ -99,7 +90,7 @@ func (u *Users) Samples() iter.Seq[Sample] {
 	if u.teams != nil {
 		return u.table.samples(u.teams.labels)
 	}
-	labels := func(at int32) Labels { return Labels{User: u.users[at].User} }
+	labels := func(at int32) Labels { return Labels{User: u.users.user(at)} }
 	return joined(u.table.samples(labels), reportDay(u.newest))
 }
 
