@@ -35,7 +35,7 @@ func metricNames(t *testing.T) map[string]string {
 }
 
 // metricName matches a name of a metric in a document, with what follows it.
-var metricName = regexp.MustCompile(`\bgh_(?:activity|exporter|app|copilot)_?[a-z0-9_]*(?:[*{.]\S?)?`)
+var metricName = regexp.MustCompile(`\bgh_(?:activity|exporter|app|copilot|user)_?[a-z0-9_]*(?:[*{.]\S?)?`)
 
 // TestMetricNamesExist: each metric that a document names is in metadata.yaml. A name that ends in an underscore, a
 // star, dots or braces with alternatives is the beginning of some.
