@@ -51,7 +51,7 @@ help: ## List the targets
 .PHONY: build
 build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/gxctl
 	@scripts/build-collector builder-config.yaml ocb $(COLLECTOR)
-	@CGO_ENABLED=0 go build -buildvcs=false -o $(GXCTL) ./cmd/gxctl
+	@CGO_ENABLED=0 go build -buildvcs=false -ldflags="-s -w" -o $(GXCTL) ./cmd/gxctl
 
 .PHONY: build-oldest
 build-oldest: ## Build the collector from the oldest supported versions: bin/otelcol-githubexporter-oldest
