@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -179,20 +181,23 @@ func (b *bench) value(target string, metric usage.Metric) float64 {
 	return -1
 }
 
-// TestRequestsOfADay counts the requests of a day without trouble, after the first one.
+// TestRequestsOfADay counts the requests of ten days without trouble, after the first one, and compares them with what
+// docs/copilot.md says of a day.
 func TestRequestsOfADay(t *testing.T) {
 	t.Parallel()
+	documented := documentedRequests(t)
 	for name, test := range map[string]struct {
-		reports   []string
-		seats     bool
-		api, file int
+		reports []string
+		seats   bool
+		// api and files are the requests of a day.
+		api, files int
 	}{
-		"the default":      {[]string{"org_28d"}, false, 4, 4},
-		"users":            {[]string{"org_users_28d"}, false, 4, 3},
-		"teams":            {[]string{"org_teams_1d"}, false, 16, 0},
-		"repositories":     {[]string{"org_repos_1d"}, false, 12, 0},
-		"seats":            {nil, true, 8, 0},
-		"an enterprise":    {[]string{"enterprise_28d", "enterprise_users_28d"}, false, 8, 7},
+		"the default":      {[]string{"org_28d"}, false, documented.api, documented.files},
+		"users":            {[]string{"org_users_28d"}, false, documented.api, 3}, // once, three files
+		"teams":            {[]string{"org_teams_1d"}, false, documented.teams, 13},
+		"repositories":     {[]string{"org_repos_1d"}, false, documented.repositories, 3},
+		"seats":            {nil, true, documented.seats, 0},
+		"an enterprise":    {[]string{"enterprise_28d", "enterprise_users_28d"}, false, 2 * documented.api, 7},
 		"nothing selected": {nil, false, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,10 +214,8 @@ func TestRequestsOfADay(t *testing.T) {
 			files := b.server.Count("file")
 			api := b.server.Count("") - files
 			t.Logf("%s: %.1f requests to the API and %.1f files a day", name, float64(api)/days, float64(files)/days)
-			require.LessOrEqual(t, api, test.api*days+test.api)
-			if test.file > 0 {
-				require.LessOrEqual(t, files, test.file*days+test.file)
-			}
+			require.InDelta(t, test.api, float64(api)/days, 0.5)
+			require.InDelta(t, test.files, float64(files)/days, 0.5)
 			for _, request := range b.server.Requests() {
 				require.NotEqual(t, 400, request.Status, "%+v", request)
 				require.Less(t, request.Day, b.now.Format(time.DateOnly))
@@ -220,6 +223,23 @@ func TestRequestsOfADay(t *testing.T) {
 			require.Less(t, len(b.store), 30)
 		})
 	}
+}
+
+// requestsOfADay are the numbers of a sentence in docs/copilot.md.
+type requestsOfADay struct{ api, files, teams, repositories, seats int }
+
+// documentedRequests returns what docs/copilot.md says.
+func documentedRequests(t *testing.T) (of requestsOfADay) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "copilot.md"))
+	require.NoError(t, err)
+	sentence := strings.Join(strings.Fields(string(text)), " ")
+	_, sentence, _ = strings.Cut(sentence, "With an interval of six hours")
+	n, err := fmt.Sscanf(sentence, " this makes %d requests a day for each report of 28 days and up to %d downloads, "+
+		"%d for teams, %d for repositories, and %d for seats", &of.api, &of.files, &of.teams, &of.repositories, &of.seats)
+	require.NoError(t, err)
+	require.Equal(t, 5, n)
+	return of
 }
 
 // TestStoredSamples compares what is stored of each report with the data.

@@ -133,7 +133,7 @@ func TestCopilotFaults(t *testing.T) {
 	for i := range faults {
 		f := &faults[i]
 		entry := gx.awaitCopilotLog(t, name(i))
-		what := fmt.Sprintf("%s: %+v", name(i), f.rule)
+		what := fmt.Sprintf("%s: %+v: %v", name(i), f.rule, entry)
 		require.Equal(t, f.result, entry["result"], what)
 		if f.condition != "" {
 			require.Contains(t, []any{entry["state"], entry["failure"]}, f.condition, what)

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,8 +40,10 @@ type copilotGitHub struct {
 	*copilottest.Server
 
 	url, caFile string
-	// hold blocks requests for files while it is locked for writing; waiting has a token for each one.
+	// hold blocks requests for files while it is locked for writing, with isHalf after half of a file; waiting has a
+	// token for each one.
 	hold    sync.RWMutex
+	isHalf  atomic.Bool
 	waiting chan struct{}
 }
 
@@ -72,6 +75,10 @@ func addCopilot(t *testing.T, github *githubtest.Server) *copilotGitHub {
 	t.Cleanup(front.Close)
 	files := g.Files()
 	host := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.isHalf.Load() {
+			g.serveHalves(w, r, files)
+			return
+		}
 		g.waiting <- struct{}{}
 		g.hold.RLock()
 		defer g.hold.RUnlock()
@@ -85,9 +92,27 @@ func addCopilot(t *testing.T, github *githubtest.Server) *copilotGitHub {
 	return g
 }
 
+// serveHalves sends half of a file, and the other half when hold is free.
+func (g *copilotGitHub) serveHalves(w http.ResponseWriter, r *http.Request, files http.Handler) {
+	response := httptest.NewRecorder()
+	files.ServeHTTP(response, r)
+	maps.Copy(w.Header(), response.Header())
+	w.WriteHeader(response.Code)
+	body := response.Body.Bytes()
+	_, _ = w.Write(body[:len(body)/2])
+	_ = http.NewResponseController(w).Flush()
+	g.waiting <- struct{}{}
+	g.hold.RLock()
+	defer g.hold.RUnlock()
+	_, _ = w.Write(body[len(body)/2:])
+}
+
 // copilotData returns data whose rows have every dimension.
 func copilotData(users int) *copilottest.Dataset {
 	data := copilottest.Generate(users, 40, time.Now().UTC())
+	for _, row := range data.Aggregates {
+		addNumbers(row)
+	}
 	for _, row := range slices.Concat(data.Aggregates, data.Users) {
 		part := func(labels copilottest.Row, divisor int) copilottest.Row {
 			for _, field := range copilotCounters {
@@ -108,6 +133,69 @@ func copilotData(users int) *copilottest.Dataset {
 		}
 	}
 	return data
+}
+
+// copilotActiveUsers has the field of each kind and window of gh_copilot_active_users.
+var copilotActiveUsers = map[string]map[string]string{
+	"any":   {"1d": "daily_active_users", "7d": "weekly_active_users", "28d": "monthly_active_users"},
+	"chat":  {"28d": "monthly_active_chat_users"},
+	"agent": {"28d": "monthly_active_agent_users"},
+	"cli":   {"1d": "daily_active_cli_users", "7d": "weekly_active_cli_users", "28d": "monthly_active_cli_users"},
+	"cloud_agent": {
+		"1d": "daily_active_copilot_cloud_agent_users", "7d": "weekly_active_copilot_cloud_agent_users",
+		"28d": "monthly_active_copilot_cloud_agent_users",
+	},
+	"review_active": {
+		"1d": "daily_active_copilot_code_review_users", "7d": "weekly_active_copilot_code_review_users",
+		"28d": "monthly_active_copilot_code_review_users",
+	},
+	"review_passive": {
+		"1d": "daily_passive_copilot_code_review_users", "7d": "weekly_passive_copilot_code_review_users",
+		"28d": "monthly_passive_copilot_code_review_users",
+	},
+	"app": {"1d": "daily_active_copilot_app_users"},
+}
+
+// copilotPullRequests has the field of each value of the label what of gh_copilot_pull_requests.
+var copilotPullRequests = map[string]string{
+	"merged": "total_merged", "merged_created_by_copilot": "total_merged_created_by_copilot",
+	"merged_reviewed_by_copilot": "total_merged_reviewed_by_copilot", "suggestions": "total_suggestions",
+	"applied_suggestions": "total_applied_suggestions", "copilot_suggestions": "total_copilot_suggestions",
+	"copilot_applied_suggestions": "total_copilot_applied_suggestions",
+}
+
+// copilotMinutes has the field of each value of the label what of gh_copilot_minutes_to_merge.
+var copilotMinutes = map[string]string{
+	"any": "median_minutes_to_merge", "copilot_authored": "median_minutes_to_merge_copilot_authored",
+	"copilot_reviewed": "median_minutes_to_merge_copilot_reviewed",
+}
+
+// addNumbers sets every field of an aggregate that has a metric, each to another number.
+func addNumbers(row copilottest.Row) {
+	number := len(row["day"].(string)) + row["loc_added_sum"].(int)
+	next := func() int { number += 3; return number }
+	for _, kind := range slices.Sorted(maps.Keys(copilotActiveUsers)) {
+		for _, window := range []string{"1d", "7d", "28d"} {
+			if field := copilotActiveUsers[kind][window]; field != "" && row[field] == nil {
+				row[field] = next()
+			}
+		}
+	}
+	pulls := row["pull_requests"].(copilottest.Row)
+	for _, what := range slices.Sorted(maps.Keys(copilotPullRequests)) {
+		pulls[copilotPullRequests[what]] = next()
+	}
+	for _, what := range []string{"copilot_authored", "copilot_reviewed"} {
+		pulls[copilotMinutes[what]] = float64(next()) + 0.5
+	}
+	row["totals_by_cli"] = copilottest.Row{
+		"session_count": next(), "request_count": next(), "prompt_count": next(),
+		"token_usage": copilottest.Row{"prompt_tokens_sum": next(), "output_tokens_sum": next()},
+	}
+	row["totals_by_ai_adoption_phase"] = []copilottest.Row{
+		{"phase": "No Cohort", "phase_number": 0, "total_engaged_users": next()},
+		{"phase": "Phase 1", "phase_number": 1, "total_engaged_users": next()},
+	}
 }
 
 // copilotConfig returns the settings of the receiver with Copilot settings.
@@ -246,11 +334,13 @@ func (e *copilotExpectation) addPullRequests(row copilottest.Row, scope, window,
 	if repo != "" && row["day"] != e.newest {
 		return // of a single day that is not the newest one
 	}
-	e.add("gh_copilot_pull_requests", pulls["total_merged"], "scope", scope, "repo", repo, "what", "merged", "window",
-		window)
-	if row["day"] == e.newest {
-		e.add("gh_copilot_minutes_to_merge", pulls["median_minutes_to_merge"], "scope", scope, "repo", repo, "what",
-			"any")
+	for what, field := range copilotPullRequests {
+		e.add("gh_copilot_pull_requests", pulls[field], "scope", scope, "repo", repo, "what", what, "window", window)
+	}
+	for what, field := range copilotMinutes {
+		if row["day"] == e.newest {
+			e.add("gh_copilot_minutes_to_merge", pulls[field], "scope", scope, "repo", repo, "what", what)
+		}
 	}
 }
 
@@ -261,13 +351,30 @@ func (e *copilotExpectation) addAggregates(data *copilottest.Dataset) {
 		}
 		e.addCounters(row, "repo", "*", "user", "all", "scope", e.scope, "window", "28d")
 		e.addPullRequests(row, e.scope, "28d", "")
-		if row["day"] == e.newest {
-			for window, field := range map[string]string{
-				"1d": "daily_active_users", "7d": "weekly_active_users", "28d": "monthly_active_users",
-			} {
-				e.add("gh_copilot_active_users", row[field], "scope", e.scope, "window", window, "kind", "any")
-			}
+		cli := row["totals_by_cli"].(copilottest.Row)
+		tokens := cli["token_usage"].(copilottest.Row)
+		for what, value := range map[string]any{
+			"sessions": cli["session_count"], "requests": cli["request_count"], "prompts": cli["prompt_count"],
+			"prompt_tokens": tokens["prompt_tokens_sum"], "output_tokens": tokens["output_tokens_sum"],
+		} {
+			e.add("gh_copilot_cli", value, "scope", e.scope, "window", "28d", "what", what)
 		}
+		if row["day"] == e.newest {
+			e.addNewestDay(row)
+		}
+	}
+}
+
+// addNewestDay adds what is distinct: the values of the newest day alone.
+func (e *copilotExpectation) addNewestDay(row copilottest.Row) {
+	for kind, fields := range copilotActiveUsers {
+		for window, field := range fields {
+			e.add("gh_copilot_active_users", row[field], "scope", e.scope, "window", window, "kind", kind)
+		}
+	}
+	for _, phase := range row["totals_by_ai_adoption_phase"].([]copilottest.Row) {
+		e.add("gh_copilot_adoption_users", phase["total_engaged_users"], "scope", e.scope, "phase",
+			phase["phase"].(string))
 	}
 }
 
@@ -491,14 +598,15 @@ func TestCopilotDownloadFails(t *testing.T) {
 	gx.awaitHealth(t, expectedHealth{"leader", "healthy", "github_copilot_report_download", true}, healthTimeout)
 }
 
-// TestCopilotFailover kills the leader in the middle of a report: the next one reads it, all replicas show the same,
-// and each report was read once.
+// TestCopilotFailover kills the leader when it has received half of a file: the next one reads the report, all replicas
+// show the same, and each report was read once.
 func TestCopilotFailover(t *testing.T) {
 	t.Parallel()
 	g := startCopilotGitHub(t)
 	redis := redistest.Start(t)
 	config := g.config("", strings.Replace(copilotSettings, "scrape_interval: 1m", "scrape_interval: 1h", 1))
 	g.hold.Lock()
+	g.isHalf.Store(true)
 	replicas := startReplicas(t, 2, redis.Address, config)
 	leader := awaitLeader(t, replicas)
 	select {
@@ -515,34 +623,92 @@ func TestCopilotFailover(t *testing.T) {
 		return nil
 	})
 	for series := range other.copilotSeries(t) {
-		require.NotContains(t, series, "gh_copilot_usage_", "no file was read yet")
+		require.NotContains(t, series, "gh_copilot_usage_", "no file was read to its end yet")
 	}
 	g.hold.Unlock()
 	g.awaitCopilot(t, other.collector, time.Minute)
 	for _, scope := range []string{"org", "org_users", "enterprise", "enterprise_users"} {
 		other.awaitValue(t, 1, fmt.Sprintf(`gh_exporter_copilot_scrape_runs_total{result="success",scope=%q}`, scope))
 	}
+	require.LessOrEqual(t, g.Count("organization-28-day"), 2, "once by each leader at most")
+	require.LessOrEqual(t, g.Count("enterprise-28-day"), 2, "once by each leader at most")
 	replicas[leader].start(t)
 	g.awaitCopilot(t, replicas[leader].collector, time.Minute)
 	g.awaitCopilot(t, other.collector, time.Minute)
 }
 
-// TestCopilotEnterpriseOnce: the reports of the enterprise are requested once, however many organizations there are.
-func TestCopilotEnterpriseOnce(t *testing.T) {
+// TestCopilotLeaderPerOrganization: with a leader for each organization, and emission by it alone, the series of an owner
+// are on the page of one replica. When it is killed, the other one has them all, and requests no report again.
+func TestCopilotLeaderPerOrganization(t *testing.T) {
 	t.Parallel()
+	g, orgs := startCopilotOrganizations(t, "first", "second")
+	want := make(map[string]map[string]float64)
+	for i, name := range []string{"first", "second"} {
+		g.SetOrganization(name, copilotData(5+i))
+		want[name] = expectedCopilot(byFeature, name, "org", g.Newest(), copilotData(5+i))
+	}
+	maps.Copy(want["first"], expectedCopilot(byFeature, enterprise, "enterprise", g.Newest(), copilotData(8)))
+	settings := strings.Replace(copilotSettings, "scrape_interval: 1m", "scrape_interval: 1h", 1)
+	_, rest, _ := strings.Cut(g.config("", settings), "github:\n")
+	redis := fmt.Sprintf("{endpoints: [%q]}", redistest.Start(t).Address)
+	replicas := make([]*replica, 2)
+	for i := range replicas {
+		// A replica that has yielded an organization shows its series until they expire.
+		replicas[i] = newReplica(t, "info", "redis: "+redis, redis, "leadership: org\nemit_from: leader\norgs:\n"+
+			orgs+"github:\n"+rest, "metric_expiration: 10m", "metric_expiration: 15s")
+		replicas[i].start(t)
+	}
+	eventually(t, time.Minute, func() error {
+		return checkSpread(t, replicas, []string{"first", "second"}, []int{1, 1})
+	})
+	leader := 0 // of the first organization, whose ledger has the enterprise
+	if value, err := replicas[1].value(t.Context(), `gh_exporter_leader{org="first"}`); err == nil && value == 1 {
+		leader = 1
+	}
+	replicas[leader].awaitSeriesOf(t, want["first"], "first", enterprise)
+	replicas[1-leader].awaitSeriesOf(t, want["second"], "second")
+	g.ResetRequests()
+	replicas[leader].Kill()
+	all := maps.Clone(want["first"])
+	maps.Copy(all, want["second"])
+	replicas[1-leader].awaitSeriesOf(t, all, "first", "second", enterprise)
+	require.Zero(t, g.Count("organization-28-day")+g.Count("users-28-day")+g.Count("enterprise-28-day"))
+}
+
+// awaitSeriesOf waits until the page has exactly the expected series of Copilot. owners name those of them in a failure.
+func (c *collector) awaitSeriesOf(t *testing.T, want map[string]float64, owners ...string) {
+	t.Helper()
+	eventually(t, time.Minute, func() error {
+		if diff := cmp.Diff(want, c.copilotSeries(t)); diff != "" {
+			return fmt.Errorf("series of %v: %s", owners, diff[:min(len(diff), 2000)])
+		}
+		return nil
+	})
+}
+
+// startCopilotOrganizations starts a scripted GitHub with organizations and the enterprise. It returns the settings of
+// the organizations too.
+func startCopilotOrganizations(t *testing.T, names ...string) (*copilotGitHub, string) {
+	t.Helper()
 	settings := githubtest.Settings{Limits: highLimits}
 	var orgs strings.Builder
-	for _, name := range []string{"first", "second", "third"} {
+	for _, name := range names {
 		data := smallOrg(time.Now())
 		data.Org.Login = name
 		settings.Datasets = append(settings.Datasets, data)
 		fmt.Fprintf(&orgs, "  - {name: %s, auth: {token: %s}, scrape_interval: 2s}\n", name, githubtest.DefaultToken)
 	}
-	g := addCopilot(t, githubtest.Start(t, settings))
+	return addCopilot(t, githubtest.Start(t, settings)), orgs.String()
+}
+
+// TestCopilotEnterpriseOnce: the reports of the enterprise are requested once, however many organizations there are.
+func TestCopilotEnterpriseOnce(t *testing.T) {
+	t.Parallel()
+	g, orgs := startCopilotOrganizations(t, "first", "second", "third")
 	config := g.config(embedded, `enabled: true, org_28d: false, enterprise_28d: true, seats: false,
   download_hosts: [127.0.0.1], enterprise: {slug: `+enterprise+`, auth: {token: `+githubtest.DefaultToken+`}}`)
 	_, rest, _ := strings.Cut(config, "github:\n")
-	gx := startCollector(t, "orgs:\n"+orgs.String()+"github:\n"+rest)
+	gx := startCollector(t, "orgs:\n"+orgs+"github:\n"+rest)
 	gx.awaitValue(t, 8, fmt.Sprintf(
 		`gh_copilot_active_users{kind="any",org=%q,scope="enterprise",window="28d"}`, enterprise))
 	for _, name := range []string{"first", "second", "third"} {
