@@ -12,15 +12,16 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
 // AuthConfig is the credential for an organization: exactly one of its fields is set.
 type AuthConfig struct {
-	// Token is a personal access token, classic or fine-grained. Its permissions: docs/github-app.md.
+	// Token is a personal access token, classic or fine-grained.
 	Token *configopaque.String `mapstructure:"token"`
-	// App is an installation of a GitHub App. How to make one: docs/github-app.md.
+	// App is an installation of a GitHub App.
 	App *AppConfig `mapstructure:"app"`
 	// Authenticator is the id of a client auth extension, such as bearertokenauth/github.
 	Authenticator *component.ID `mapstructure:"authenticator"`
@@ -44,6 +45,17 @@ type AppConfig struct {
 	PrivateKey *configopaque.String `mapstructure:"private_key"`
 
 	_ struct{}
+}
+
+// Unmarshal removes the line end that a token has which was read from a file, as with ${file:/run/secrets/token}.
+func (c *AuthConfig) Unmarshal(conf *confmap.Conf) error {
+	if err := conf.Unmarshal(c); err != nil {
+		return err
+	}
+	if c.Token != nil {
+		*c.Token = configopaque.String(strings.TrimRight(string(*c.Token), "\r\n"))
+	}
+	return nil
 }
 
 // Validate checks that there is exactly one credential. Its errors never contain a secret.

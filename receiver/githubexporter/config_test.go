@@ -821,3 +821,15 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	require.NotContains(t, fmt.Sprintf("%v %+v %s", conf.ToStringMap(), config.Orgs[0].Auth, config.Orgs[0].Auth.Token),
 		"abc")
 }
+
+// TestTokenOfFile: the line end of a file that has a token is no part of the token; other white space is refused.
+func TestTokenOfFile(t *testing.T) {
+	const config = "orgs: [{name: acme, auth: {token: %q}}]"
+	for _, token := range []string{"abc", "abc\n", "abc\r\n"} {
+		c, err := load(t, fmt.Sprintf(config, token))
+		require.NoError(t, err)
+		require.Equal(t, "abc", string(*c.Orgs[0].Auth.Token))
+	}
+	_, err := load(t, fmt.Sprintf(config, "\nabc"))
+	require.ErrorContains(t, err, "white space")
+}

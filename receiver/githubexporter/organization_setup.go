@@ -192,17 +192,10 @@ func (r *replica) transportSettings(
 ) (transport.Settings, error) {
 	credential, limits, err := r.credentials.resolve(auth, owner, r.config.GitHub.Endpoint)
 	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
-	settings := r.config.GitHub.transportSettings()
-	settings.HTTP, settings.Credential, settings.Budget = httpClient, credential, limits
-	settings.OnInvalidValue, settings.CheckPaused, settings.Now = invalid.record, r.cooldown.Err, time.Now
-	settings.UserAgent = "githubexporter/" + r.settings.BuildInfo.Version
-	return settings, err
-}
-
-// transportSettings returns the settings of requests, without a credential and observers.
-func (c *GitHubConfig) transportSettings() transport.Settings {
+	c := &r.config.GitHub
 	return transport.Settings{
-		Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, Timeout: c.Timeout,
+		HTTP: httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint,
+		Credential: credential, Budget: limits, Timeout: c.Timeout,
 		Retry: transport.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
 			MaxInterval: c.Retry.MaxInterval,
@@ -211,5 +204,7 @@ func (c *GitHubConfig) transportSettings() transport.Settings {
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-	}
+		OnInvalidValue: invalid.record, CheckPaused: r.cooldown.Err, Now: time.Now,
+		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
+	}, err
 }
