@@ -14,14 +14,17 @@ CACHE     := .cache
 LINT      := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
 # A module of its own: integrators do not get the requirements of the tests through the built collector.
 E2E       := internal/e2e
-# One of its own too: nothing else needs the builders of Grafana's dashboards.
-DASHBOARDS := internal/tools/dashboards
+# The tests of the image and of the packages; a module of its own for the same reason.
+RELEASE   := internal/release
+# Compiled when it is not installed, which takes minutes. In no go.mod: it requires modules that change every day.
+GORELEASER ?= go run github.com/goreleaser/goreleaser/v2@v2.15.1
 
 # The programs and files that tests need besides Go code. `make test` fetches them to these places, unless the
 # variables name others; `make -s env` prints the variables for a shell.
 export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
 export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
+export GX_SYSTEMD_ANALYZE ?= $(CURDIR)/$(CACHE)/systemd/systemd-analyze
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
 export GX_CTL           ?= $(CURDIR)/$(GXCTL)
@@ -52,8 +55,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the collector with ocb: bin/otelcol-githubexporter, and bin/gxctl
-	@scripts/build-collector builder-config.yaml ocb $(COLLECTOR)
-	@CGO_ENABLED=0 go build -buildvcs=false -ldflags="-s -w" -o $(GXCTL) ./cmd/gxctl
+	@scripts/build-programs bin
 
 .PHONY: build-oldest
 build-oldest: ## Build the collector from the oldest supported versions: bin/otelcol-githubexporter-oldest
@@ -62,8 +64,8 @@ build-oldest: ## Build the collector from the oldest supported versions: bin/ote
 	@scripts/build-collector _build/builder-config.oldest.yaml ocb-oldest $(COLLECTOR)-oldest
 
 .PHONY: demo
-demo: test-deps build ## Run the collector against a scripted GitHub, with Prometheus and dashboards; Ctrl-C ends it
-	@go build -o bin/gxdemo ./internal/demo/cmd/gxdemo
+demo: build ## Run the collector against a scripted GitHub, no account needed; Ctrl-C ends it
+	@go build -o bin/githubtest ./internal/github/githubtest/cmd/githubtest
 	@scripts/demo
 
 .PHONY: redis-ha
@@ -83,23 +85,22 @@ run-settings:
 ##@ Source
 
 .PHONY: generate
-generate: test-deps ## Regenerate code, the reference of the configuration and dashboards; check GraphQL
+generate: test-deps ## Regenerate code and documentation from metadata.yaml and the configuration; check GraphQL
 	go generate ./...
 	cd internal/tools/configref && go generate .
-	cd $(DASHBOARDS) && go run . ../../../deploy/grafana
 	go test $(INTEGRATION) -run '(?i)graphql' ./internal/github
 
 .PHONY: fmt
 fmt: ## Format the Go code
 	$(LINT) fmt
 	cd $(E2E) && $(LINT) fmt
-	cd $(DASHBOARDS) && $(LINT) fmt
+	cd $(RELEASE) && $(LINT) fmt
 
 .PHONY: lint
 lint: ## Lint the Go code, the scripts and the words
 	$(LINT) run
 	cd $(E2E) && $(LINT) run
-	cd $(DASHBOARDS) && $(LINT) run
+	cd $(RELEASE) && $(LINT) run
 	cd internal/tools && go vet ./...
 	cd internal/tools/configref && go vet .
 	scripts/lint-shell
@@ -123,6 +124,7 @@ tidy: ## Tidy go.mod and go.sum of all modules
 .PHONY: test
 test: test-deps build build-oldest ## Run every test, through the built collector and a real Prometheus too
 	go test -race $(INTEGRATION) -timeout $(TESTTIMEOUT) ./...
+	cd $(RELEASE) && go test -timeout $(TESTTIMEOUT) ./...
 	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) ./...
 
 .PHONY: test-unit
@@ -141,15 +143,19 @@ test-integration: test-deps ## Run the quick tests and those that need Redis, Ra
 test-e2e: test-deps build build-oldest ## Run only the tests through the built collector
 	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) -v ./...
 
+.PHONY: test-release
+test-release: test-deps build ## Test the image, the packages and their unit, and that two builds are the same bytes
+	cd $(RELEASE) && go test -timeout $(TESTTIMEOUT) -v ./...
+
 .PHONY: test-kubernetes
 test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
 
 .PHONY: test-upgrade
-test-upgrade: test-deps build ## Upgrade Redis and file_storage from another commit: make test-upgrade FROM=commit
+test-upgrade: test-deps build ## Mix versions on one Redis, and upgrade both stores: make test-upgrade FROM=commit
 	@scripts/build-version "$(FROM)" $(COLLECTOR)-before
 	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" \
-		go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestStorageUpgrade' .
+		go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestMixedVersions|TestStorageUpgrade' .
 
 .PHONY: simulate
 simulate: ## Simulate a day of large organizations against a GitHub that enforces all limits (20 minutes)
@@ -171,6 +177,16 @@ test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, Red
 kube-test-deps: ## Fetch etcd and compile kube-apiserver into .cache/; the first time takes minutes
 	@scripts/install-kube-test-deps "$(CURDIR)/$(CACHE)"
 
+##@ Release
+
+.PHONY: release-snapshot
+release-snapshot: ## Make all files of a release from the committed state, without publishing, in dist/; takes minutes
+	@GORELEASER="$(GORELEASER)" scripts/release-snapshot dist
+
+.PHONY: check-reproducible
+check-reproducible: ## Build the programs twice with empty caches, and fail when a byte differs; takes minutes
+	@scripts/check-reproducible
+
 ##@ Check
 
 .PHONY: check
@@ -183,7 +199,7 @@ check-static: check-fmt check-tidy check-generate vet lint lint-selftest ## All 
 check-fmt: ## Fail when the Go code is not formatted
 	$(LINT) fmt --diff
 	cd $(E2E) && $(LINT) fmt --diff
-	cd $(DASHBOARDS) && $(LINT) fmt --diff
+	cd $(RELEASE) && $(LINT) fmt --diff
 
 .PHONY: check-tidy
 check-tidy: ## Fail when go.mod or go.sum is not tidy
@@ -198,15 +214,17 @@ vet: ## Run go vet
 	go vet ./...
 	go vet $(INTEGRATION) ./...
 	cd $(E2E) && go vet -tags upgrade ./...
+	cd $(RELEASE) && go vet ./...
 	go vet -tags kubernetes $(KUBERNETES)
 
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
 	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" \
-		GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
+		GX_RABBITMQ "$$GX_RABBITMQ" GX_SYSTEMD_ANALYZE "$$GX_SYSTEMD_ANALYZE" \
+		GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
 		GX_CTL "$$GX_CTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 
 .PHONY: clean
 clean: ## Remove what the targets above made
-	rm -rf _build bin $(CACHE)
+	rm -rf _build bin dist $(CACHE)
