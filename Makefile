@@ -18,10 +18,13 @@ E2E       := internal/e2e
 RELEASE   := internal/release
 # Compiled when it is not installed, which takes minutes. In no go.mod: it requires modules that change every day.
 GORELEASER ?= go run github.com/goreleaser/goreleaser/v2@v2.15.1
+# The tests of the rules and alerts; a module of its own, because they need Prometheus's parser.
+MONITORING := internal/tools/monitoring
 
 # The programs and files that tests need besides Go code. `make test` fetches them to these places, unless the
 # variables name others; `make -s env` prints the variables for a shell.
 export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
+export GX_PROMTOOL      ?= $(dir $(GX_PROMETHEUS))promtool
 export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
 export GX_SYSTEMD_ANALYZE ?= $(CURDIR)/$(CACHE)/systemd/systemd-analyze
@@ -95,12 +98,14 @@ fmt: ## Format the Go code
 	$(LINT) fmt
 	cd $(E2E) && $(LINT) fmt
 	cd $(RELEASE) && $(LINT) fmt
+	cd $(MONITORING) && $(LINT) fmt
 
 .PHONY: lint
 lint: ## Lint the Go code, the scripts and the words
 	$(LINT) run
 	cd $(E2E) && $(LINT) run
 	cd $(RELEASE) && $(LINT) run
+	cd $(MONITORING) && $(LINT) run
 	cd internal/tools && go vet ./...
 	cd internal/tools/configref && go vet .
 	scripts/lint-shell
@@ -125,6 +130,7 @@ tidy: ## Tidy go.mod and go.sum of all modules
 test: test-deps build build-oldest ## Run every test, through the built collector and a real Prometheus too
 	go test -race $(INTEGRATION) -timeout $(TESTTIMEOUT) ./...
 	cd $(RELEASE) && go test -timeout $(TESTTIMEOUT) ./...
+	cd $(MONITORING) && go test -count=1 -timeout $(TESTTIMEOUT) ./...
 	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) ./...
 
 .PHONY: test-unit
@@ -146,6 +152,10 @@ test-e2e: test-deps build build-oldest ## Run only the tests through the built c
 .PHONY: test-release
 test-release: test-deps build ## Test the image, the packages and their unit, and that two builds are the same bytes
 	cd $(RELEASE) && go test -timeout $(TESTTIMEOUT) -v ./...
+
+.PHONY: test-rules
+test-rules: test-deps ## Check and test the rules, alerts and the mixin of deploy/prometheus, and the runbook
+	cd $(MONITORING) && go test -count=1 -timeout $(TESTTIMEOUT) ./...
 
 .PHONY: test-kubernetes
 test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
@@ -200,6 +210,7 @@ check-fmt: ## Fail when the Go code is not formatted
 	$(LINT) fmt --diff
 	cd $(E2E) && $(LINT) fmt --diff
 	cd $(RELEASE) && $(LINT) fmt --diff
+	cd $(MONITORING) && $(LINT) fmt --diff
 
 .PHONY: check-tidy
 check-tidy: ## Fail when go.mod or go.sum is not tidy
@@ -222,6 +233,8 @@ env: ## Print the variables the tests read, for eval "$(make -s env)"
 	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_REDIS "$$GX_REDIS" \
 		GX_RABBITMQ "$$GX_RABBITMQ" GX_SYSTEMD_ANALYZE "$$GX_SYSTEMD_ANALYZE" \
 		GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
+	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_PROMTOOL "$$GX_PROMTOOL" GX_REDIS "$$GX_REDIS" \
+		GX_RABBITMQ "$$GX_RABBITMQ" GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
 		GX_CTL "$$GX_CTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"
 
