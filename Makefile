@@ -14,6 +14,8 @@ CACHE     := .cache
 LINT      := go tool -modfile=$(CURDIR)/internal/tools/go.mod golangci-lint
 # A module of its own: integrators do not get the requirements of the tests through the built collector.
 E2E       := internal/e2e
+# One of its own too: nothing else needs the builders of Grafana's dashboards.
+DASHBOARDS := internal/tools/dashboards
 # The tests of the image and of the packages; a module of its own for the same reason.
 RELEASE   := internal/release
 # Compiled when it is not installed, which takes minutes. In no go.mod: it requires modules that change every day.
@@ -67,8 +69,8 @@ build-oldest: ## Build the collector from the oldest supported versions: bin/ote
 	@scripts/build-collector _build/builder-config.oldest.yaml ocb-oldest $(COLLECTOR)-oldest
 
 .PHONY: demo
-demo: build ## Run the collector against a scripted GitHub, no account needed; Ctrl-C ends it
-	@go build -o bin/githubtest ./internal/github/githubtest/cmd/githubtest
+demo: test-deps build ## Run the collector against a scripted GitHub, with Prometheus and dashboards; Ctrl-C ends it
+	@go build -o bin/gxdemo ./internal/demo/cmd/gxdemo
 	@scripts/demo
 
 .PHONY: redis-ha
@@ -88,15 +90,17 @@ run-settings:
 ##@ Source
 
 .PHONY: generate
-generate: test-deps ## Regenerate code and documentation from metadata.yaml and the configuration; check GraphQL
+generate: test-deps ## Regenerate code, the reference of the configuration and dashboards; check GraphQL
 	go generate ./...
 	cd internal/tools/configref && go generate .
+	cd $(DASHBOARDS) && go run . ../../../deploy/grafana
 	go test $(INTEGRATION) -run '(?i)graphql' ./internal/github
 
 .PHONY: fmt
 fmt: ## Format the Go code
 	$(LINT) fmt
 	cd $(E2E) && $(LINT) fmt
+	cd $(DASHBOARDS) && $(LINT) fmt
 	cd $(RELEASE) && $(LINT) fmt
 	cd $(MONITORING) && $(LINT) fmt
 
@@ -104,6 +108,7 @@ fmt: ## Format the Go code
 lint: ## Lint the Go code, the scripts and the words
 	$(LINT) run
 	cd $(E2E) && $(LINT) run
+	cd $(DASHBOARDS) && $(LINT) run
 	cd $(RELEASE) && $(LINT) run
 	cd $(MONITORING) && $(LINT) run
 	cd internal/tools && go vet ./...
@@ -209,6 +214,7 @@ check-static: check-fmt check-tidy check-generate vet lint lint-selftest ## All 
 check-fmt: ## Fail when the Go code is not formatted
 	$(LINT) fmt --diff
 	cd $(E2E) && $(LINT) fmt --diff
+	cd $(DASHBOARDS) && $(LINT) fmt --diff
 	cd $(RELEASE) && $(LINT) fmt --diff
 	cd $(MONITORING) && $(LINT) fmt --diff
 

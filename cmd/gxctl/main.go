@@ -1,7 +1,8 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command gxctl is the operator's tool beside the collector: it asks the health page, and manages backfill jobs.
+// Command gxctl is the operator's tool beside the collector: it checks a configuration, asks the health
+// page, and manages backfill jobs.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/cli"
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/healthcheck"
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/jobs"
+	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/validate"
 )
 
 func main() {
@@ -28,11 +30,11 @@ func main() {
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gxctl",
-		Short: "Operate githubexporter: health, backfill jobs",
-		Long: `Operate githubexporter: ask the health page, and manage backfill jobs.
+		Short: "Operate githubexporter: configuration, health, backfill jobs",
+		Long: `Operate githubexporter: check a configuration, ask the health page, and manage backfill jobs.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.`,
 	}
-	root.AddCommand(healthcheck.NewCommand(), jobs.NewCommand())
+	root.AddCommand(healthcheck.NewCommand(), jobs.NewCommand(), validate.NewCommand())
 	return root
 }

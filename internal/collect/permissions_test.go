@@ -4,6 +4,10 @@
 package collect
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,4 +114,23 @@ func TestMissingPermissionEndsWithTheGap(t *testing.T) {
 	missing.Signals.Disabled = activity.StreamsOf(activity.StreamCommits)
 	p.prune(&ledger.Coverage{Repos: map[int64]*ledger.RepoCoverage{2: &missing}})
 	require.Empty(t, p.missing(), "it is not wanted")
+}
+
+// TestDocumentedPermissions: the table of docs/github-app.md has the permission of each stream, and no other one but
+// that of the listing.
+func TestDocumentedPermissions(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "github-app.md"))
+	require.NoError(t, err)
+	documented := map[string]string{}
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| [^|]+ \\| ([^|]+) \\|").FindAllStringSubmatch(string(text), -1)
+	for _, row := range rows {
+		documented[row[1]] = row[2]
+	}
+	wanted := map[string]string{"metadata": "the list of repositories"}
+	for _, s := range activity.AllStreams() {
+		name := permissionOf(s)
+		wanted[name] = strings.TrimPrefix(wanted[name]+", `"+s.String()+"`", ", ")
+	}
+	require.Equal(t, wanted, documented)
 }

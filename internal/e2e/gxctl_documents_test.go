@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
 )
 
@@ -33,6 +34,12 @@ func runDocumentedGxctl(t *testing.T, command string) {
 		out, err := bash(t, gxctlFunction+strings.ReplaceAll(command, "http://127.0.0.1:13133", page.URL))
 		require.NoError(t, err, "%s: %s", command, out)
 		require.Equal(t, "ready\n", out)
+	case "validate":
+		server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}})
+		out, err := bash(t, gxctlFunction+command, "GITHUB_ORG="+org, "GITHUB_TOKEN="+githubtest.DefaultToken,
+			"GITHUB_ENDPOINT="+server.URL, "GX_STORAGE_DIR="+t.TempDir())
+		require.NoError(t, err, "%s: %s", command, out)
+		require.NotContains(t, out, githubtest.DefaultToken)
 	case "jobs":
 		nowhere := "RABBITMQ_URL=amqp://user:password@" + proctest.FreeAddress(t) + "/"
 		out, err := bash(t, gxctlFunction+command, nowhere)

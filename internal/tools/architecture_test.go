@@ -192,6 +192,12 @@ var imports = []struct {
 	{"extension/replicahealth", collector, false},
 	{"extension/replicahealth", receiver, true},
 
+	{"cmd/gxctl", receiver, false},
+	{"cmd/gxctl", collector, true},
+	{"cmd/gxctl/internal/collectorconfig", collector, false},
+	{"cmd/gxctl/internal/validate", redis, true},
+	{"cmd/gxctl/internal/validate", amqp, true},
+
 	{"internal/health", collector, true},
 	{"internal/health", contrib, true},
 	{"internal/health", assert, true},

@@ -26,8 +26,9 @@ const (
 // Config is the receiver's configuration.
 type Config struct {
 	// The settings that mdatagen generates:
-	//   - metrics: Leaves metrics out, by their names in documentation.md. Default: all enabled.
-	//   - resource_attributes: Leaves resource attributes out: service.instance.id is the only one. Default: all enabled.
+	//   - metrics: Switches metrics on and off, by their names in documentation.md. Default: all on but the
+	//     windows of 30 days.
+	//   - resource_attributes: Switches resource attributes off: service.instance.id is the only one. Default: on.
 	metadata.MetricsBuilderConfig `mapstructure:",squash"`
 
 	// LeaderElection is the id of an extension that elects the leader, such as leader_elector, or contrib's
@@ -45,7 +46,7 @@ type Config struct {
 	// Copilot configures the Copilot usage reports of all organizations, and those of an enterprise. What the metrics
 	// mean, permissions and states: docs/copilot.md.
 	Copilot CopilotConfig `mapstructure:"copilot"`
-	// Actors configures the label user, and which users are shown.
+	// Actors configures the label user, and which users are shown. What to consider: docs/privacy.md.
 	Actors ActorsConfig `mapstructure:"actors"`
 	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not together
 	// with leader_election or redis. Empty, and no redis: the state is in memory, and a restart reads the look-back

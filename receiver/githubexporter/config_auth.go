@@ -19,9 +19,9 @@ import (
 
 // AuthConfig is the credential for an organization: exactly one of its fields is set.
 type AuthConfig struct {
-	// Token is a personal access token, classic or fine-grained.
+	// Token is a personal access token, classic or fine-grained. Its permissions: docs/github-app.md.
 	Token *configopaque.String `mapstructure:"token"`
-	// App is an installation of a GitHub App.
+	// App is an installation of a GitHub App. How to make one: docs/github-app.md.
 	App *AppConfig `mapstructure:"app"`
 	// Authenticator is the id of a client auth extension, such as bearertokenauth/github.
 	Authenticator *component.ID `mapstructure:"authenticator"`

@@ -117,31 +117,17 @@ func (j *jobQueue) deadLetter() zap.Field {
 
 // openRabbitMQ opens the shared queue. name is shown in the broker's list of connections.
 func (j *jobQueue) openRabbitMQ(ctx context.Context, name string) error {
-	c := &j.config.RabbitMQ
-	auth := rabbitqueue.ExternalAuth()
-	if c.Auth.Plain != nil {
-		auth = rabbitqueue.PlainAuth(c.Auth.Plain.Username, string(c.Auth.Plain.Password))
-	}
-	encryption, err := c.loadTLS(ctx)
+	settings, err := j.config.RabbitMQSettings(ctx)
 	if err != nil {
 		return err
 	}
-	var orgs []string
-	for i := range j.config.Orgs {
-		orgs = append(orgs, j.config.Orgs[i].key())
-	}
-	j.shared = rabbitqueue.New(rabbitqueue.Settings{ //nolint:contextcheck // it lives until it is closed
-		URL: c.Endpoint, Auth: auth, TLS: encryption, Exchange: c.Exchange, Queue: c.Queue,
-		DeadQueue: c.DeadLetterQueue,
-		Orgs:      orgs, Retries: j.config.Backfill.retries(), Prefetch: c.Prefetch,
-		Consumers:      j.config.Backfill.ConsumerCount,
-		ConnectionName: name, Now: time.Now, Logger: j.logger,
-		OnState:    func(err error) { j.monitor.SetDependencies(map[string]error{health.AMQP: err}) },
-		OnConsumer: func(err error) { j.monitor.SetDependencies(map[string]error{health.Consumer: err}) },
-		OnInvalid:  func(queue string) { j.backlog.countMessage(j.backlog.invalid, queue) },
-		OnReturned: func(queue string) { j.backlog.countMessage(j.backlog.returned, queue) },
-		OnRefused:  j.errors.setRefused,
-	})
+	settings.ConnectionName, settings.Logger = name, j.logger
+	settings.OnState = func(err error) { j.monitor.SetDependencies(map[string]error{health.AMQP: err}) }
+	settings.OnConsumer = func(err error) { j.monitor.SetDependencies(map[string]error{health.Consumer: err}) }
+	settings.OnInvalid = func(queue string) { j.backlog.countMessage(j.backlog.invalid, queue) }
+	settings.OnReturned = func(queue string) { j.backlog.countMessage(j.backlog.returned, queue) }
+	settings.OnRefused = j.errors.setRefused
+	j.shared = rabbitqueue.New(settings) //nolint:contextcheck // it lives until it is closed
 	return nil
 }
 

@@ -192,10 +192,17 @@ func (r *replica) transportSettings(
 ) (transport.Settings, error) {
 	credential, limits, err := r.credentials.resolve(auth, owner, r.config.GitHub.Endpoint)
 	invalid := &invalidValues{tallies: shared.tallies, logger: shared.logger}
-	c := &r.config.GitHub
+	settings := r.config.GitHub.transportSettings()
+	settings.HTTP, settings.Credential, settings.Budget = httpClient, credential, limits
+	settings.OnInvalidValue, settings.CheckPaused, settings.Now = invalid.record, r.cooldown.Err, time.Now
+	settings.UserAgent = "githubexporter/" + r.settings.BuildInfo.Version
+	return settings, err
+}
+
+// transportSettings returns the settings of requests, without a credential and observers.
+func (c *GitHubConfig) transportSettings() transport.Settings {
 	return transport.Settings{
-		HTTP: httpClient, Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint,
-		Credential: credential, Budget: limits, Timeout: c.Timeout,
+		Endpoint: c.Endpoint, GraphQLEndpoint: c.GraphQLEndpoint, Timeout: c.Timeout,
 		Retry: transport.RetrySettings{
 			MaxAttempts: c.Retry.MaxAttempts, InitialInterval: c.Retry.InitialInterval,
 			MaxInterval: c.Retry.MaxInterval,
@@ -204,7 +211,5 @@ func (r *replica) transportSettings(
 			MinRemaining: c.RateLimit.MinRemaining, ResetBuffer: c.RateLimit.ResetBuffer,
 			SecondaryBackoff: c.RateLimit.SecondaryBackoff, MaxConcurrentRequests: c.RateLimit.MaxConcurrentRequests,
 		},
-		OnInvalidValue: invalid.record, CheckPaused: r.cooldown.Err, Now: time.Now,
-		UserAgent: "githubexporter/" + r.settings.BuildInfo.Version,
-	}, err
+	}
 }

@@ -328,3 +328,27 @@ func TestSeats(t *testing.T) {
 	status, _ = b.get("/enterprises/acme-corp/copilot/billing/seats")
 	require.Equal(t, http.StatusOK, status)
 }
+
+// TestDemoDataAddUp: every dimension adds up to the total of its row as in GitHub's reports, and the same arguments
+// give the same data.
+func TestDemoDataAddUp(t *testing.T) {
+	t.Parallel()
+	logins := []string{"ann", "ben", "cid", "dan", "eva", "fay", "gus", "hal"}
+	data := copilottest.GenerateDemo(logins, 40, now)
+	require.Equal(t, data, copilottest.GenerateDemo(logins, 40, now))
+	require.Len(t, data.Aggregates, 40)
+	require.NotEmpty(t, data.Users)
+	for _, row := range slices.Concat(data.Aggregates, data.Users) {
+		for _, array := range []string{"totals_by_feature", "totals_by_language_feature", "totals_by_ide"} {
+			sum := 0
+			for _, part := range row[array].([]copilottest.Row) {
+				sum += part["code_generation_activity_count"].(int)
+			}
+			require.Equal(t, row["code_generation_activity_count"], sum, "%s of %v", array, row["day"])
+		}
+	}
+	for _, row := range data.Aggregates {
+		require.LessOrEqual(t, row["daily_active_users"], row["weekly_active_users"])
+		require.LessOrEqual(t, row["weekly_active_users"], row["monthly_active_users"])
+	}
+}

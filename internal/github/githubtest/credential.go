@@ -31,6 +31,9 @@ type Credential struct {
 	// the field, and with it the repository where the field cannot be null
 	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 	Forbidden []string
+	// Scopes are those of a classic token, which each response has in a header; nil for another token
+	// (https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps).
+	Scopes []string
 	// Expires is the end of a personal token, from which on it is refused; each response has it in a header. Zero means
 	// never.
 	Expires time.Time

@@ -17,6 +17,7 @@ import (
 func addAppRoutes(t *routeTable) {
 	t.get("/app", (*exchange).getApp).app = true
 	t.get("/app/installations", (*exchange).listInstallations).app = true
+	t.get("/app/installations/{installation_id}", (*exchange).getInstallation).app = true
 	t.get("/orgs/{org}/installation", (*exchange).orgInstallation).app = true
 	tokens := t.get("/app/installations/{installation_id}/access_tokens", (*exchange).createInstallationToken)
 	tokens.method, tokens.app = http.MethodPost, true
@@ -73,6 +74,17 @@ func permissions(i Installation) map[string]string {
 
 func (x *exchange) listInstallations() response {
 	return list(x, x.baseURL+"/app/installations", x.cred.app.Installations, x.installationJSON)
+}
+
+// getInstallation is an installation by its id
+// (https://docs.github.com/rest/apps/apps#get-an-installation-for-the-authenticated-app).
+func (x *exchange) getInstallation() response {
+	for _, i := range x.cred.app.Installations {
+		if i.ID == served.ParseInt(x.pathVars["installation_id"]) {
+			return newResponse(http.StatusOK, x.installationJSON(i))
+		}
+	}
+	return notFoundResponse()
 }
 
 // orgInstallation is the installation in an organization

@@ -238,6 +238,18 @@ func (x *exchange) isFeatureDisabled() bool {
 	return false
 }
 
+// acceptedScopes returns the scopes of which a classic token needs one for the endpoint.
+func (x *exchange) acceptedScopes() string {
+	switch {
+	case x.repository != nil:
+		return "repo"
+	case x.pathVars["org"] != "":
+		return "admin:org, read:org, repo, user, write:org"
+	default:
+		return ""
+	}
+}
+
 // writeResponse adds the common headers, applies the faults of headers and of the connection, records the request and
 // writes the response.
 func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
@@ -258,6 +270,10 @@ func (x *exchange) writeResponse(w http.ResponseWriter, a response) {
 	}
 	if x.cred != nil && !x.cred.Expires.IsZero() {
 		a.header.Set("Github-Authentication-Token-Expiration", x.cred.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	if x.cred != nil && x.cred.Scopes != nil {
+		a.header.Set("X-Oauth-Scopes", strings.Join(x.cred.Scopes, ", "))
+		a.header.Set("X-Accepted-Oauth-Scopes", x.acceptedScopes())
 	}
 	if x.fault != nil && x.fault.Kind == KindHeader {
 		for name, values := range x.fault.Header {

@@ -23,6 +23,8 @@ type Response struct {
 	Message string
 	// RequestID is GitHub's id of the request, for its support.
 	RequestID string
+	// AcceptedScopes are the scopes of which a classic token needs one, as GitHub lists them; empty when it does not.
+	AcceptedScopes string
 }
 
 // Describe returns the text of an error: the endpoint, what happened, and the facts of the response.

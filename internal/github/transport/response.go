@@ -51,7 +51,8 @@ func (c *Client) handleResponse(
 ) error {
 	about := Response{
 		Endpoint: x.Endpoint, Status: response.StatusCode,
-		RequestID: Printable(response.Header.Get("X-Github-Request-Id")),
+		RequestID:      Printable(response.Header.Get("X-Github-Request-Id")),
+		AcceptedScopes: Printable(response.Header.Get("X-Accepted-Oauth-Scopes")),
 	}
 	x.status = response.StatusCode
 	if c.maybeNoAPI && bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {

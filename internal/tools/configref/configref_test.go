@@ -154,6 +154,47 @@ func TestSharedCommentIsMissing(t *testing.T) {
 	require.Empty(t, comments["Config.Second"])
 }
 
+// TestKeysOfMigration: each key that docs/migration.md recommends is a setting, or a key of a block of the collector.
+func TestKeysOfMigration(t *testing.T) {
+	t.Parallel()
+	known := knownPaths(t)
+	text, err := os.ReadFile(filepath.Join(root, "docs", "migration.md"))
+	require.NoError(t, err)
+	count := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || strings.Contains(cells[2], "gh_") {
+			continue
+		}
+		for _, found := range regexp.MustCompile("`([a-z_0-9\\[\\]:]+)`").FindAllStringSubmatch(cells[2], -1) {
+			key := found[1]
+			if strings.Contains(key, "::") && !regexp.MustCompile("^(service|exporters|extensions)::").MatchString(key) {
+				require.Contains(t, known, strings.TrimSuffix(key, "::insecure_skip_verify"))
+				count++
+			}
+		}
+	}
+	require.Greater(t, count, 60)
+}
+
+// knownPaths returns the paths of all settings and blocks, as documents write them.
+func knownPaths(t *testing.T) map[string]bool {
+	t.Helper()
+	used, err := readExamples("examples.yaml")
+	require.NoError(t, err)
+	paths := map[string]bool{}
+	for _, c := range components() {
+		blocks, err := c.describe(&sources{root: root, packages: map[string]map[string]string{}}, used[c.section()])
+		require.NoError(t, err)
+		for _, of := range blocks {
+			for _, row := range of.settings {
+				paths[join(title(of.path), row.key)] = true
+			}
+		}
+	}
+	return paths
+}
+
 // TestTexts shows what becomes of a comment.
 func TestTexts(t *testing.T) {
 	t.Parallel()

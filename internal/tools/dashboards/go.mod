@@ -1,0 +1,5 @@
+module github.com/seed-358c4d9d/githubexporter/internal/tools/dashboards
+
+go 1.26.0
+
+require github.com/grafana/grafana-foundation-sdk/go v0.0.22

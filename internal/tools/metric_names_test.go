@@ -1,0 +1,80 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tools
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// metricNames returns the metrics of metadata.yaml by their names in Prometheus, with the names of OpenTelemetry.
+func metricNames(t *testing.T) map[string]string {
+	t.Helper()
+	names := map[string]string{}
+	_, metrics, found := strings.Cut(readFile(t, "metadata.yaml"), "\nmetrics:\n")
+	if !found {
+		t.Fatal("metadata.yaml has no metrics")
+	}
+	for _, match := range regexp.MustCompile(`(?m)^  (gh\.\S+):\n((?:    .*\n)+)`).FindAllStringSubmatch(metrics, -1) {
+		name := strings.ReplaceAll(match[1], ".", "_")
+		if regexp.MustCompile(`(?m)^    unit: "?s"?$`).MatchString(match[2]) {
+			name += "_seconds"
+		}
+		if strings.Contains(match[2], "monotonic: true") {
+			name += "_total"
+		}
+		names[name] = match[1]
+	}
+	if len(names) < 70 {
+		t.Fatalf("metadata.yaml has %d metrics", len(names))
+	}
+	return names
+}
+
+// metricName matches a name of a metric in a document, with what follows it.
+var metricName = regexp.MustCompile(`\bgh_(?:activity|exporter|app|copilot|user)_?[a-z0-9_]*(?:[*{.]\S?)?`)
+
+// TestMetricNamesExist: each metric that a document names is in metadata.yaml. A name that ends in an underscore, a
+// star, dots or braces with alternatives is the beginning of some.
+func TestMetricNamesExist(t *testing.T) {
+	names := metricNames(t)
+	count := 0
+	for path, text := range markdownFiles(t) {
+		name := filepath.Base(path)
+		if name == "CHANGELOG.md" || name == "documentation.md" || strings.Contains(path, "decisions") {
+			continue
+		}
+		for _, written := range metricName.FindAllString(text, -1) {
+			count++
+			if !isMetric(names, written) {
+				t.Errorf("%s names the metric %s, which metadata.yaml does not have", path, written)
+			}
+		}
+	}
+	if count < 100 {
+		t.Errorf("found %d names of metrics", count)
+	}
+}
+
+// isMetric reports whether a name is that of a metric, or the beginning of one.
+func isMetric(names map[string]string, written string) bool {
+	whole, rest := written, ""
+	if i := strings.IndexAny(written, "*{."); i >= 0 {
+		whole, rest = written[:i], written[i:]
+	}
+	if names[whole] != "" {
+		return true
+	}
+	if rest == "" && !strings.HasSuffix(whole, "_") {
+		return false
+	}
+	for name := range names {
+		if strings.HasPrefix(name, whole) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,89 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package githubexporter
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	noopmetric "go.opentelemetry.io/otel/metric/noop"
+	nooptrace "go.opentelemetry.io/otel/trace/noop"
+	"go.uber.org/zap"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
+	"github.com/seed-358c4d9d/githubexporter/internal/copilot"
+	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+)
+
+// This file has what a tool beside the collector needs to use a configuration as the receiver does.
+
+// ErrAuthenticator is the error of a credential that an extension of the collector has.
+var ErrAuthenticator = errors.New("an extension of the collector has the credential")
+
+// NewGitHubClient returns a client for a tool: with the addresses and the credential of the configuration, a budget of
+// its own, and two attempts. owner is the organization, or the enterprise, of the credential.
+func (c *Config) NewGitHubClient(
+	ctx context.Context, auth *AuthConfig, owner string, onAttempt func(transport.Attempt),
+) (*transport.Client, error) {
+	if auth.Authenticator != nil {
+		return nil, ErrAuthenticator
+	}
+	settings := c.GitHub.transportSettings()
+	settings.Retry.MaxAttempts, settings.Retry.InitialInterval = 2, time.Second
+	settings.RateLimit.MinRemaining = 0 // a tool may use what the passes leave
+	settings.OnAttempt, settings.UserAgent = onAttempt, "gxctl"
+	var err error
+	settings.HTTP, err = c.GitHub.ToClient(ctx, nil, component.TelemetrySettings{
+		Logger: zap.NewNop(), TracerProvider: nooptrace.NewTracerProvider(),
+		MeterProvider: noopmetric.NewMeterProvider(), Resource: pcommon.NewResource(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if auth.Token != nil {
+		settings.Credential = transport.TokenCredential(string(*auth.Token))
+	} else if settings.Credential, err = appCredential(auth.App, owner); err != nil {
+		return nil, err
+	}
+	return transport.New(settings)
+}
+
+// RabbitMQSettings returns the settings of the shared queue, without its observers.
+func (c *Config) RabbitMQSettings(ctx context.Context) (rabbitqueue.Settings, error) {
+	auth := rabbitqueue.ExternalAuth()
+	if plain := c.RabbitMQ.Auth.Plain; plain != nil {
+		auth = rabbitqueue.PlainAuth(plain.Username, string(plain.Password))
+	}
+	encryption, err := c.RabbitMQ.loadTLS(ctx)
+	if err != nil {
+		return rabbitqueue.Settings{}, err
+	}
+	var orgs []string
+	for i := range c.Orgs {
+		orgs = append(orgs, c.Orgs[i].key())
+	}
+	return rabbitqueue.Settings{
+		URL: c.RabbitMQ.Endpoint, Auth: auth, TLS: encryption, Exchange: c.RabbitMQ.Exchange, Queue: c.RabbitMQ.Queue,
+		DeadQueue: c.RabbitMQ.DeadLetterQueue, Orgs: orgs, Retries: c.Backfill.retries(),
+		Prefetch: c.RabbitMQ.Prefetch, Consumers: c.Backfill.ConsumerCount, Now: time.Now, Logger: zap.NewNop(),
+	}, nil
+}
+
+// CopilotRules returns which Copilot reports are read, by scope; empty where none are.
+func (c *Config) CopilotRules() map[report.Scope]copilot.Rules {
+	rules := make(map[report.Scope]copilot.Rules)
+	if c.readsCopilot() {
+		for _, scope := range c.Copilot.scopes() {
+			rules[scope] = c.Copilot.rules(scope)
+		}
+	}
+	return rules
+}
+
+// UsesStatistics reports whether weekly lines are read from GitHub's statistics of contributors.
+func (c *Config) UsesStatistics() bool { return c.LOC.statistics() }
