@@ -35,9 +35,15 @@ scrape_configs:
 // startPrometheus starts a Prometheus that scrapes a target.
 func startPrometheus(t *testing.T, target string) *prometheus {
 	t.Helper()
+	return runPrometheus(t, fmt.Sprintf(prometheusConfig, target))
+}
+
+// runPrometheus starts a Prometheus with a configuration.
+func runPrometheus(t *testing.T, text string) *prometheus {
+	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, prometheusConfig, target), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
 	p := &prometheus{address: proctest.FreeAddress(t)}
 	proctest.New(
 		t,
