@@ -255,9 +255,9 @@ type disturbedProxy struct {
 // proxy returns a proxy to the API server.
 func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 	t.Helper()
-	target, err := url.Parse(c.url)
+	target, err := url.Parse(c.URL)
 	require.NoError(t, err)
-	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.authority()}})
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAFile: c.Authority}})
 	require.NoError(t, err)
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.Transport = transport
@@ -274,7 +274,7 @@ func (c *cluster) proxy(t *testing.T) *disturbedProxy {
 		}
 	}))
 	t.Cleanup(server.Close)
-	authority := c.writeFile(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
+	authority := c.WriteFile(fmt.Sprintf("proxy-%d.crt", replicas.Add(1)),
 		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	l.client = c.connect(server.URL, authority, adminToken)
 	return l
@@ -358,8 +358,8 @@ func TestDisturbances(t *testing.T) {
 	})
 	t.Run("API server killed", func(t *testing.T) {
 		testOutage(t, c.admin, c.admin, 0, func() func() {
-			c.api.Kill()
-			return func() { c.api.Run(); c.awaitReady() }
+			c.API.Kill()
+			return func() { c.API.Run(); c.AwaitReady() }
 		})
 	})
 	for name, length := range map[string]time.Duration{
@@ -368,8 +368,8 @@ func TestDisturbances(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testOutage(t, c.admin, c.admin, length, func() func() {
-				c.etcd.Pause()
-				return c.etcd.Resume
+				c.Etcd.Pause()
+				return c.Etcd.Resume
 			})
 		})
 	}

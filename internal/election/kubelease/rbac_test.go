@@ -23,16 +23,16 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/election/kubelease"
 )
 
-// apply creates the namespace and what deploy/rbac holds.
+// apply creates the namespace and what deploy/kustomize grants.
 func (c *cluster) apply() {
 	c.t.Helper()
 	ctx := c.t.Context()
 	var account core.ServiceAccount
 	var role rbac.Role
 	var binding rbac.RoleBinding
-	loadManifest(c.t, "serviceaccount.yaml", &account)
-	loadManifest(c.t, "role.yaml", &role)
-	loadManifest(c.t, "rolebinding.yaml", &binding)
+	loadManifest(c.t, "base/serviceaccount.yaml", &account)
+	loadManifest(c.t, "components/lease/role.yaml", &role)
+	loadManifest(c.t, "components/lease/rolebinding.yaml", &binding)
 
 	_, err := c.admin.CoreV1().Namespaces().Create(
 		ctx,
@@ -40,20 +40,21 @@ func (c *cluster) apply() {
 		strict,
 	)
 	require.NoError(c.t, err)
-	_, err = c.admin.CoreV1().ServiceAccounts(account.Namespace).Create(ctx, &account, strict)
+	_, err = c.admin.CoreV1().ServiceAccounts(namespace).Create(ctx, &account, strict)
 	require.NoError(c.t, err)
-	_, err = c.admin.RbacV1().Roles(role.Namespace).Create(ctx, &role, strict)
+	_, err = c.admin.RbacV1().Roles(namespace).Create(ctx, &role, strict)
 	require.NoError(c.t, err)
-	_, err = c.admin.RbacV1().RoleBindings(binding.Namespace).Create(ctx, &binding, strict)
+	binding.Subjects[0].Namespace = namespace // as kustomize sets it
+	_, err = c.admin.RbacV1().RoleBindings(namespace).Create(ctx, &binding, strict)
 	require.NoError(c.t, err)
 }
 
 var strict = meta.CreateOptions{FieldValidation: meta.FieldValidationStrict}
 
-// loadManifest decodes a file of deploy/rbac, in which no field may be unknown.
+// loadManifest decodes a file of deploy/kustomize, in which no field may be unknown.
 func loadManifest(t *testing.T, name string, into any) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "rbac", name))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", "kustomize", name))
 	require.NoError(t, err)
 	require.NoError(t, yaml.UnmarshalStrict(text, into))
 }
@@ -68,11 +69,11 @@ func (c *cluster) accountToken() string {
 	return request.Status.Token
 }
 
-// testRole: with the role of deploy/rbac an account can do what an election needs, and nothing else.
+// testRole: with the role of deploy/kustomize an account can do what an election needs, and nothing else.
 func testRole(t *testing.T, c *cluster) {
 	t.Helper()
 	ctx := t.Context()
-	client := c.connect(c.url, c.authority(), c.accountToken())
+	client := c.connect(c.URL, c.Authority, c.accountToken())
 	state, terms := &stateRecorder{}, make(chan term, 1)
 	settings := quickSettings(leaseName)
 	settings.Namespace, settings.OnState = namespace, state.observe
@@ -121,7 +122,7 @@ func testRefusal(t *testing.T, c *cluster) {
 	state, terms := &stateRecorder{}, make(chan term, 1)
 	settings := quickSettings("not-allowed")
 	settings.Namespace, settings.OnState = namespace, state.observe
-	startReplica(t, kubelease.New(c.connect(c.url, c.authority(), c.accountToken()), settings), terms, 1)
+	startReplica(t, kubelease.New(c.connect(c.URL, c.Authority, c.accountToken()), settings), terms, 1)
 	require.Eventually(t, func() bool { return len(state.all()) > 0 }, waitTimeout, tick)
 	require.True(t, apierrors.IsForbidden(state.all()[0]))
 	require.Empty(t, terms)
