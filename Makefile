@@ -22,6 +22,8 @@ RELEASE   := internal/release
 GORELEASER ?= go run github.com/goreleaser/goreleaser/v2@v2.15.1
 # The tests of the rules and alerts; a module of its own, because they need Prometheus's parser.
 MONITORING := internal/tools/monitoring
+# So do those that use the chart and the overlays.
+MANIFESTS := internal/tools/manifests
 
 # The programs and files that tests need besides Go code. `make test` fetches them to these places, unless the
 # variables name others; `make -s env` prints the variables for a shell.
@@ -103,6 +105,7 @@ fmt: ## Format the Go code
 	cd $(DASHBOARDS) && $(LINT) fmt
 	cd $(RELEASE) && $(LINT) fmt
 	cd $(MONITORING) && $(LINT) fmt
+	cd $(MANIFESTS) && $(LINT) fmt
 
 .PHONY: lint
 lint: ## Lint the Go code, the scripts and the words
@@ -111,6 +114,7 @@ lint: ## Lint the Go code, the scripts and the words
 	cd $(DASHBOARDS) && $(LINT) run
 	cd $(RELEASE) && $(LINT) run
 	cd $(MONITORING) && $(LINT) run
+	cd $(MANIFESTS) && $(LINT) run
 	cd internal/tools && go vet ./...
 	cd internal/tools/configref && go vet .
 	scripts/lint-shell
@@ -136,6 +140,7 @@ test: test-deps build build-oldest ## Run every test, through the built collecto
 	go test -race $(INTEGRATION) -timeout $(TESTTIMEOUT) ./...
 	cd $(RELEASE) && go test -timeout $(TESTTIMEOUT) ./...
 	cd $(MONITORING) && go test -count=1 -timeout $(TESTTIMEOUT) ./...
+	cd $(MANIFESTS) && go test $(INTEGRATION) -timeout $(TESTTIMEOUT) ./...
 	cd $(E2E) && go test -race -timeout $(TESTTIMEOUT) -parallel $(E2EPARALLEL) ./...
 
 .PHONY: test-unit
@@ -161,10 +166,14 @@ test-release: test-deps build ## Test the image, the packages and their unit, an
 .PHONY: test-rules
 test-rules: test-deps ## Check and test the rules, alerts and the mixin of deploy/prometheus, and the runbook
 	cd $(MONITORING) && go test -count=1 -timeout $(TESTTIMEOUT) ./...
+.PHONY: test-manifests
+test-manifests: test-deps build ## Run the tests of the Helm chart and the kustomize overlays
+	cd $(MANIFESTS) && go test $(INTEGRATION) -timeout $(TESTTIMEOUT) -v ./...
 
 .PHONY: test-kubernetes
-test-kubernetes: kube-test-deps ## Run the tests of the Kubernetes election, on a real API server and etcd
+test-kubernetes: kube-test-deps test-deps build ## Run the election, and apply all manifests, on a real API server
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
+	cd $(MANIFESTS) && go test -timeout $(TESTTIMEOUT) -tags kubernetes ./...
 
 .PHONY: test-upgrade
 test-upgrade: test-deps build ## Mix versions on one Redis, and upgrade both stores: make test-upgrade FROM=commit
@@ -217,6 +226,7 @@ check-fmt: ## Fail when the Go code is not formatted
 	cd $(DASHBOARDS) && $(LINT) fmt --diff
 	cd $(RELEASE) && $(LINT) fmt --diff
 	cd $(MONITORING) && $(LINT) fmt --diff
+	cd $(MANIFESTS) && $(LINT) fmt --diff
 
 .PHONY: check-tidy
 check-tidy: ## Fail when go.mod or go.sum is not tidy
@@ -232,6 +242,7 @@ vet: ## Run go vet
 	go vet $(INTEGRATION) ./...
 	cd $(E2E) && go vet -tags upgrade ./...
 	cd $(RELEASE) && go vet ./...
+	cd $(MANIFESTS) && go vet -tags kubernetes ./... && go vet $(INTEGRATION) ./...
 	go vet -tags kubernetes $(KUBERNETES)
 
 .PHONY: env

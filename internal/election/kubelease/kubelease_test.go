@@ -265,7 +265,7 @@ func TestTermEndsWhenAnotherReplicaHoldsTheLease(t *testing.T) {
 	})
 }
 
-// TestLeaseCreatedByAnOperator: an election uses a Lease that an operator has created, as deploy/kustomize advises for a
+// TestLeaseCreatedByAnOperator: an election uses a Lease that an operator has created, as deploy/kustomize says for a
 // role without create.
 func TestLeaseCreatedByAnOperator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

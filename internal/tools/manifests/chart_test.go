@@ -4,6 +4,7 @@
 package manifests
 
 import (
+	"maps"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -23,9 +24,7 @@ func merge(t *testing.T, values map[string]any, text string) map[string]any {
 	t.Helper()
 	var over map[string]any
 	require.NoError(t, yaml.UnmarshalStrict([]byte(text), &over))
-	for key, value := range over {
-		values[key] = value
-	}
+	maps.Copy(values, over)
 	return values
 }
 

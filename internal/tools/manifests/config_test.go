@@ -36,7 +36,8 @@ func prune(node any) {
 		}
 		for key, value := range n {
 			prune(value)
-			if inner, isMap := value.(map[string]any); value == nil || isMap && len(inner) == 0 && key == "annotations" {
+			inner, isMap := value.(map[string]any)
+			if value == nil || isMap && len(inner) == 0 && key == "annotations" {
 				delete(n, key)
 			}
 		}

@@ -28,7 +28,7 @@ func kustomizeReadme(t *testing.T) string {
 	return readFile(t, filepath.Join(deployDir, "kustomize", "README.md"))
 }
 
-// TestOverlayOfTheReadme builds the overlay that the page tells users to write.
+// TestOverlayOfTheReadme builds the overlay that the page describes.
 func TestOverlayOfTheReadme(t *testing.T) {
 	blocks := yamlBlock.FindAllStringSubmatch(kustomizeReadme(t), -1)
 	require.Len(t, blocks, 1)

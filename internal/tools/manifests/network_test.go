@@ -169,52 +169,66 @@ func TestPolicies(t *testing.T) {
 	sentinel, managedRabbitMQ := outside("10.20.0.4"), outside("10.20.1.4")
 	server := outside("10.30.0.5")
 	single := []connection{
-		{github, 443, true}, {metadata, 443, false}, {private, 443, false}, {private, 6443, false},
-		{neighbour, 6379, false}, {neighbour, 5672, false}, {neighbour, 443, false},
+		{github, 443, true},
+		{metadata, 443, false},
+		{private, 443, false},
+		{private, 6443, false},
+		{neighbour, 6379, false},
+		{neighbour, 5672, false},
+		{neighbour, 443, false},
 	}
 	ha := []connection{
-		{github, 443, true}, {neighbour, 6379, true}, {neighbour, 5672, true}, {private, 6443, true},
-		{stranger, 6379, false}, {stranger, 5672, false}, {private, 6379, false}, {neighbour, 26379, false},
+		{github, 443, true},
+		{neighbour, 6379, true},
+		{neighbour, 5672, true},
+		{private, 6443, true},
+		{stranger, 6379, false},
+		{stranger, 5672, false},
+		{private, 6379, false},
+		{neighbour, 26379, false},
 	}
-	for name, connections := range map[string][]connection{
+	tests := map[string][]connection{
 		"overlay single": single, "overlay nonprod": single, "example minimal": single, "example single": single,
 		"example github-app": single, "example copilot": single, "example external-secret": single,
 		"example two-organizations": single, "overlay ha": ha, "overlay prod": ha, "example ha": ha,
 		"example ha-managed-services": {
-			{github, 443, true}, {sentinel, 26379, true}, {sentinel, 6379, true}, {managedRabbitMQ, 5671, true},
-			{sentinel, 5671, false}, {managedRabbitMQ, 6379, false}, {neighbour, 6379, false}, {private, 443, false},
+			{github, 443, true},
+			{sentinel, 26379, true},
+			{sentinel, 6379, true},
+			{managedRabbitMQ, 5671, true},
+			{sentinel, 5671, false},
+			{managedRabbitMQ, 6379, false},
+			{neighbour, 6379, false},
+			{private, 443, false},
 			{private, 6443, false},
 		},
 		"example github-enterprise-server": {
 			{server, 443, true}, {outside("10.30.0.6"), 443, false}, {github, 443, false},
 		},
 		"example proxy": {
-			{podPeer("network", "app", "proxy"), 3128, true}, {github, 3128, false}, {stranger, 3128, false},
-			{podPeer("databases", "app", "redis"), 6379, true}, {neighbour, 6379, false}, {private, 6443, true},
+			{podPeer("network", "app", "proxy"), 3128, true},
+			{github, 3128, false},
+			{stranger, 3128, false},
+			{podPeer("databases", "app", "redis"), 6379, true},
+			{neighbour, 6379, false},
+			{private, 6443, true},
 		},
 		"example otlp": {
-			{podPeer("observability", "app", "collector"), 4318, true}, {stranger, 4318, false},
-			{neighbour, 6379, true}, {neighbour, 5672, false}, {github, 443, true},
+			{podPeer("observability", "app", "collector"), 4318, true},
+			{stranger, 4318, false},
+			{neighbour, 6379, true},
+			{neighbour, 5672, false},
+			{github, 443, true},
 		},
-	} {
-		p := loadPolicy(t, findSource(t, name))
-		for _, c := range connections {
-			require.Equal(t, c.allowed, p.canReach(t, c.to, core.ProtocolTCP, c.port), "%s: %v port %d", name, c.to,
+	}
+	for _, s := range loadSources(t) {
+		require.NotEmpty(t, tests[s.name], s.name)
+		p := loadPolicy(t, s)
+		for _, c := range tests[s.name] {
+			require.Equal(t, c.allowed, p.canReach(t, c.to, core.ProtocolTCP, c.port), "%s: %v port %d", s.name, c.to,
 				c.port)
 		}
 	}
-}
-
-// findSource renders the source of a name, and fails when TestPolicies lacks one.
-func findSource(t *testing.T, name string) source {
-	t.Helper()
-	for _, s := range loadSources(t) {
-		if s.name == name {
-			return s
-		}
-	}
-	require.Fail(t, "no source", name)
-	return source{}
 }
 
 // TestPeers: what follows from the host of an endpoint.

@@ -67,7 +67,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $names := concat (list) .Values.secretMounts }}
 {{- range .Values.orgs }}{{ with get . "secret" }}{{ $names = append $names .name }}{{ end }}{{ end }}
 {{- if eq .Values.mode "ha" }}
-{{- range list .Values.redis .Values.rabbitmq }}{{ with get . "secret" }}{{ $names = append $names .name }}{{ end }}{{ end }}
+{{- range list .Values.redis .Values.rabbitmq }}
+{{- with get . "secret" }}{{ $names = append $names .name }}{{ end }}
+{{- end }}
 {{- end }}
 {{- $names | uniq | sortAlpha | toYaml }}
 {{- end }}

@@ -3,7 +3,7 @@ Copyright The githubexporter Authors
 SPDX-License-Identifier: Apache-2.0
 */}}
 
-{{/* The peers of a NetworkPolicy behind a host name, as a YAML list. A policy knows addresses and labels, no names. */}}
+{{/* The peers behind a host, as a YAML list. A NetworkPolicy knows addresses and labels, no names. */}}
 {{- define "githubexporter.peers" -}}
 {{- if regexMatch "^[0-9]+(\\.[0-9]+){3}$" . }}
 - ipBlock: {cidr: {{ . }}/32}
