@@ -5,6 +5,7 @@ package manifests
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,13 +33,20 @@ func container(t *testing.T, s source) core.Container {
 	return containers[0]
 }
 
+// TestImage: the image has the collector as its entry point, and the user of the pods.
+func TestImage(t *testing.T) {
+	text := readFile(t, filepath.Join(deployDir, "..", "Dockerfile"))
+	require.Regexp(t, `(?m)^ENTRYPOINT \["/usr/bin/otelcol-githubexporter"\]$`, text)
+	require.Regexp(t, `(?m)^USER 65532:65532$`, text)
+}
+
 // TestPods: what every pod has in common.
 func TestPods(t *testing.T) {
 	for _, s := range loadSources(t) {
 		t.Run(s.name, func(t *testing.T) {
 			deployment := decode[apps.Deployment](t, s, "Deployment")
 			pod, c := deployment.Spec.Template.Spec, container(t, s)
-			require.Equal(t, []string{"/otelcol-githubexporter"}, c.Command)
+			require.Empty(t, c.Command, "the entry point of the image is the collector")
 			require.EqualValues(t, 65532, *pod.SecurityContext.RunAsUser)
 			require.True(t, *c.SecurityContext.ReadOnlyRootFilesystem)
 			require.Equal(t, "/livez", c.LivenessProbe.HTTPGet.Path)
