@@ -34,13 +34,33 @@ func metricNames(t *testing.T) map[string]string {
 	return names
 }
 
-// metricName matches a name of a metric in a document, with what follows it.
-var metricName = regexp.MustCompile(`\bgh_(?:activity|exporter|app|copilot|user)_?[a-z0-9_]*(?:[*{.]\S?)?`)
+// metricName matches a name of a metric or of a recording rule in a document, with what follows it.
+var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?gh_(?:activity|exporter|app|copilot|user)_?[a-z0-9_:]*(?:[*{.]\S?)?`)
+
+// recordedNames returns the names of the recording rules in deploy/prometheus.
+func recordedNames(t *testing.T) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "deploy", "prometheus", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		text := readFile(t, "deploy", "prometheus", filepath.Base(file))
+		for _, match := range regexp.MustCompile(`(?m)record: ["']?([a-z0-9_:]+)`).FindAllStringSubmatch(text, -1) {
+			names[match[1]] = true
+		}
+	}
+	return names
+}
 
 // TestMetricNamesExist: each metric that a document names is in metadata.yaml. A name that ends in an underscore, a
 // star, dots or braces with alternatives is the beginning of some.
 func TestMetricNamesExist(t *testing.T) {
 	names := metricNames(t)
+	for name := range recordedNames(t) {
+		names[name] = "a recording rule"
+	}
 	count := 0
 	for path, text := range markdownFiles(t) {
 		name := filepath.Base(path)
