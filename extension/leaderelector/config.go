@@ -48,8 +48,8 @@ type Config struct {
 	// RetryPeriod is the time-out of a request, and the time between two renewals. At most half of renew_deadline.
 	// Attempts to acquire are four to five times as frequent.
 	RetryPeriod time.Duration `mapstructure:"retry_period"`
-	// Identity names this process in the leases; different in every process. Default: the host's name and a random part,
-	// new in every process.
+	// Identity names this process in the leases; different in every process. Default: the host's name and a random
+	// part, new in every process.
 	Identity string `mapstructure:"identity"`
 
 	_ struct{}

@@ -52,7 +52,8 @@ func TestBackupOfStorage(t *testing.T) {
 	gx.awaitComplete(t, org)
 	compareWithData(t, prom, data, timeline, early)
 	variables := []string{
-		"STORAGE=" + filepath.Join(filepath.Dir(gx.config), "storage"), "BACKUP=" + filepath.Join(t.TempDir(), "backup"),
+		"STORAGE=" + filepath.Join(filepath.Dir(gx.config), "storage"),
+		"BACKUP=" + filepath.Join(t.TempDir(), "backup"),
 	}
 	gx.Stop()
 	requireCommands(t, backup, variables...)

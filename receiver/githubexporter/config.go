@@ -48,12 +48,12 @@ type Config struct {
 	Copilot CopilotConfig `mapstructure:"copilot"`
 	// Actors configures the label user, and which users are shown. What to consider: docs/privacy.md.
 	Actors ActorsConfig `mapstructure:"actors"`
-	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not together
-	// with leader_election or redis. Empty, and no redis: the state is in memory, and a restart reads the look-back
-	// again.
+	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not
+	// together with leader_election or redis. Empty, and no redis: the state is in memory, and a restart reads the
+	// look-back again.
 	Storage string `mapstructure:"storage"`
-	// Redis configures the store that all replicas share. Without endpoints the store is in the process. What Redis must
-	// provide: docs/redis.md.
+	// Redis configures the store that all replicas share. Without endpoints the store is in the process. What Redis
+	// must provide: docs/redis.md.
 	Redis RedisConfig `mapstructure:"redis"`
 	// RabbitMQ is the queue of backfill jobs. Without an endpoint the queue is in the process of the leader.
 	RabbitMQ RabbitMQConfig `mapstructure:"rabbitmq"`
@@ -75,8 +75,8 @@ type Config struct {
 	EmitFrom string `mapstructure:"emit_from"`
 	// Counters configures how the sums of events start.
 	Counters CountersConfig `mapstructure:"counters"`
-	// Snapshot is incremental (the view follows each change of the store) or full (it is loaded from Redis as a whole at
-	// each emission).
+	// Snapshot is incremental (the view follows each change of the store) or full (it is loaded from Redis as a whole
+	// at each emission).
 	Snapshot string `mapstructure:"snapshot"`
 
 	_ struct{}

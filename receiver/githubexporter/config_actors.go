@@ -17,8 +17,8 @@ type ActorsConfig struct {
 	// Exclude are logins or patterns of users to leave out, bots with their suffix (dependabot[bot]). The wildcards are
 	// * and ? alone, and case is ignored. A pattern that matches no known user is a warning in the log.
 	Exclude []string `mapstructure:"exclude"`
-	// Label is the content of the label user: login, id, hashed (keeps names off dashboards; it is not anonymity) or none
-	// (one series for each repository, with user="_all").
+	// Label is the content of the label user: login, id, hashed (keeps names off dashboards; it is not anonymity) or
+	// none (one series for each repository, with user="_all").
 	Label string `mapstructure:"label"`
 
 	_ struct{}

@@ -13,8 +13,8 @@ const maxZeroFor = time.Hour
 
 // CountersConfig configures how the sums of events start.
 type CountersConfig struct {
-	// ZeroFor is how long a new sum is shown at 0, so that increase() and rate() count its first event. 0s: a sum starts
-	// with its value. Why: docs/metrics.md. Default: twice emit_interval.
+	// ZeroFor is how long a new sum is shown at 0, so that increase() and rate() count its first event. 0s: a sum
+	// starts with its value. Why: docs/metrics.md. Default: twice emit_interval.
 	ZeroFor *time.Duration `mapstructure:"zero_for"`
 
 	_ struct{}

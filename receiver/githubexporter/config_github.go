@@ -21,18 +21,20 @@ import (
 // receiver.
 type GitHubConfig struct {
 	// The settings of the collector's HTTP client, except auth; those that this receiver checks or sets:
-	//   - endpoint: The REST API: https://HOST/api/v3 for Enterprise Server, https://api.SUB.ghe.com with data residency.
+	//   - endpoint: The REST API: https://HOST/api/v3 for Enterprise Server, https://api.SUB.ghe.com with data
+	//     residency.
 	//   - timeout: The time-out of one attempt.
-	//   - proxy_url: The proxy, without a user name and a password: set the environment variable HTTPS_PROXY for a proxy
-	//     that needs them. Default: none.
-	//   - tls: How certificates are checked, and with which one the client answers. Default: the machine's certificates.
+	//   - proxy_url: The proxy, without a user name and a password: set the environment variable HTTPS_PROXY for a
+	//     proxy that needs them. Default: none.
+	//   - tls: How certificates are checked, and with which one the client answers. Default: the machine's
+	//     certificates.
 	//   - headers: Headers that each request has. Authorization is refused. Default: none.
 	confighttp.ClientConfig `mapstructure:",squash"`
 
 	// GraphQLEndpoint is the GraphQL API, where it does not follow from the endpoint. Default: derived from endpoint.
 	GraphQLEndpoint string `mapstructure:"graphql_endpoint"`
-	// API is graphql (with REST where that costs less), or rest (REST alone, for proxies and servers without GraphQL, or
-	// with an old one that lacks fields of the queries). Both give the same metrics; rest costs far more requests.
+	// API is graphql (with REST where that costs less), or rest (REST alone, for proxies and servers without GraphQL,
+	// or with an old one that lacks fields of the queries). Both give the same metrics; rest costs far more requests.
 	API string `mapstructure:"api"`
 	// Retry configures the attempts of a request after transient failures (5xx, time-outs, broken connections and
 	// responses): exponential backoff with full jitter.

@@ -15,8 +15,8 @@ type HealthConfig struct {
 	// ProbeInterval is the time between two probes of each dependency.
 	ProbeInterval time.Duration `mapstructure:"probe_interval"`
 	// FailureThreshold is the number of requests in a row, about different repositories or an organization as a whole,
-	// without a usable response from one API before the cooldown begins. With several organizations at least two must be
-	// affected.
+	// without a usable response from one API before the cooldown begins. With several organizations at least two must
+	// be affected.
 	FailureThreshold int `mapstructure:"failure_threshold"`
 	// Cooldown is the time without requests. Gaps of that time (github_unhealthy) are read afterwards.
 	Cooldown time.Duration `mapstructure:"cooldown"`

@@ -20,9 +20,9 @@ const (
 
 // LOCConfig configures the source of the weekly lines.
 type LOCConfig struct {
-	// Source is commits (each commit is read with its lines) or stats_contributors (commits are read without lines, and
-	// GitHub's statistics give those of the last complete week, of at most 100 authors of a repository; there are no sums
-	// of lines then).
+	// Source is commits (each commit is read with its lines) or stats_contributors (commits are read without lines,
+	// and GitHub's statistics give those of the last complete week, of at most 100 authors of a repository; there are
+	// no sums of lines then).
 	Source string `mapstructure:"source"`
 	// RefreshInterval is the time between two requests for the statistics of a repository. Weekly lines that were not
 	// confirmed for twice as long are stale.
