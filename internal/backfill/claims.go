@@ -28,6 +28,7 @@ import (
 //	open      the job is between two attempts
 //	dead      the job is a dead letter
 //	lost      number of jobs lost before
+//	report    of a job with a source: the source and the name of the report; repo_id is 0 and streams mean nothing
 type Claim struct {
 	ID      string           `json:"id"`
 	RepoID  int64            `json:"repo_id"`
@@ -45,6 +46,8 @@ type Claim struct {
 	// LostBefore is the number of jobs in a row for the window that the queue confirmed before this one and never
 	// delivered.
 	LostBefore int `json:"lost,omitempty"`
+	// Report identifies what a job with a source reads; empty for a repository's streams.
+	Report string `json:"report,omitempty"`
 }
 
 // isDelivered reports whether a worker has received the job.
@@ -68,7 +71,16 @@ func newClaim(j *Job) Claim {
 	return Claim{
 		ID: j.ID, RepoID: j.RepoID, Streams: j.Streams, Start: j.Window.Start, End: j.Window.End,
 		PublishedAt: j.CreatedAt, RefreshedAt: j.CreatedAt, Retrying: j.Attempt > 1,
+		Report: reportKey(j.Source, j.Repo),
 	}
+}
+
+// reportKey identifies a report in claims; empty without a source.
+func reportKey(source, name string) string {
+	if source == "" {
+		return ""
+	}
+	return source + "/" + name
 }
 
 // claimsByRepo groups claims by the id of their repository.

@@ -48,6 +48,9 @@ type DispatchSettings struct {
 	Now      func() time.Time
 	// NewID returns an id that no other job has.
 	NewID func() string
+	// IsMissing reports whether a day of a report is still missing; it may be nil where there are no reports. It is
+	// called after the claims were listed: a worker stores the report before it deletes the claim.
+	IsMissing func(ctx context.Context, m *MissedReport) (bool, error)
 	// Coalesce is the step that windows are aligned to: gaps that are closer become one job.
 	Coalesce time.Duration
 	// MaxPerMinute bounds the jobs that are published in a minute.
@@ -63,6 +66,8 @@ type Dispatcher struct {
 	publishTimes []time.Time // of each job in the last minute
 	lost         lostJobs
 	misses       map[streamKey]*miss
+	reports      []MissedReport
+	countedTimes map[missedKey]int // MissedReport.Times that were counted
 	deferred     map[deferredKey]bool
 }
 
@@ -82,15 +87,17 @@ type deferredKey struct {
 	repo       int64
 	streams    activity.Streams
 	start, end int64
+	report     string
 }
 
 // NewDispatcher returns a dispatcher without memory of earlier passes; the claims have that of earlier jobs.
 func NewDispatcher(settings DispatchSettings) *Dispatcher {
 	return &Dispatcher{
-		settings: settings,
-		misses:   make(map[streamKey]*miss),
-		deferred: make(map[deferredKey]bool),
-		lost:     make(lostJobs),
+		settings:     settings,
+		misses:       make(map[streamKey]*miss),
+		countedTimes: make(map[missedKey]int),
+		deferred:     make(map[deferredKey]bool),
+		lost:         make(lostJobs),
 	}
 }
 
@@ -134,8 +141,13 @@ func (d *Dispatcher) Dispatch(
 		org: d.settings.Org, align: d.settings.Coalesce, claimed: claimsByRepo(live), busyStreams: busy,
 		reasonFor: d.reasonFor,
 	}
-	jobs := p.planJobs(cov)
+	jobs, err := d.planReports(ctx, live)
+	if err != nil {
+		return result, err
+	}
+	jobs = append(jobs, p.planJobs(cov)...)
 	d.countDeduped(cov, jobs)
+	d.countDedupedReports(jobs)
 	now := d.settings.Now()
 	allowance := d.publishAllowance(now, &depth)
 	result.Deferred = max(0, len(jobs)-allowance)
@@ -161,7 +173,7 @@ func (d *Dispatcher) updateLost(cov *ledger.Coverage, all []Claim, depth *Depth)
 	}
 	live, stale = detector.splitClaims(all)
 	d.lost.add(stale, detector.isCertain(live, stale))
-	d.lost.dropRead(cov)
+	d.lost.dropRead(cov, d.reports)
 	return live, stale
 }
 
@@ -251,7 +263,10 @@ func (d *Dispatcher) countDeferred(jobs []Job, safety bool) {
 	still := make(map[deferredKey]bool, len(jobs))
 	n := 0
 	for i := range jobs {
-		key := deferredKey{jobs[i].RepoID, jobs[i].Streams, jobs[i].Window.Start.Unix(), jobs[i].Window.End.Unix()}
+		key := deferredKey{
+			jobs[i].RepoID, jobs[i].Streams, jobs[i].Window.Start.Unix(), jobs[i].Window.End.Unix(),
+			reportKey(jobs[i].Source, jobs[i].Repo),
+		}
 		if !d.deferred[key] {
 			n++
 		}

@@ -34,6 +34,7 @@ type bench struct {
 	claims     backfill.LocalClaims
 	busy       map[int64]activity.Streams
 	counted    map[string]int
+	read       map[string]bool // names of reports
 	dispatcher *backfill.Dispatcher
 }
 
@@ -64,10 +65,17 @@ func newBench(t *testing.T, change ...func(*backfill.DispatchSettings)) *bench {
 		Edge:        noon,
 		Repos:       make(map[int64]*ledger.RepoCoverage),
 	}
+	b.read = make(map[string]bool)
 	ids := 0
 	settings := backfill.DispatchSettings{
 		Org: "acme", Queue: &b.queue, Claims: &b.claims, Now: func() time.Time { return b.now },
 		NewID: func() string { ids++; return fmt.Sprintf("job-%d", ids) },
+		IsMissing: func(_ context.Context, m *backfill.MissedReport) (bool, error) {
+			if m.Name == "" {
+				return false, errors.New("store")
+			}
+			return !b.read[m.Name], nil
+		},
 		Counters: backfill.Counters{
 			Enqueued: func(r backfill.Reason, n int) { b.counted["enqueued "+string(r)] += n },
 			Deduped:  func(r backfill.Reason, n int) { b.counted["deduped "+string(r)] += n },

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -33,23 +34,35 @@ type Reason string
 
 // The reasons. A job of ReasonOperator is read even where the coverage has no gap.
 const (
-	ReasonScrapeError  Reason = "scrape_error"         // no stream of the repository could be read
-	ReasonPartial      Reason = "partial_scrape_error" // some of its streams could not be read
-	ReasonRateLimited  Reason = "rate_limited"
-	ReasonUnhealthy    Reason = "github_unhealthy"
-	ReasonInitial      Reason = "initial_lookback"
-	ReasonLeaderGap    Reason = "leader_gap" // no replica read for longer than a pass looks back
-	ReasonSweep        Reason = "sweep"      // a gap without a recorded reason, or whose job was lost
-	ReasonOperator     Reason = "operator"
-	ReasonCopilot1Day  Reason = "copilot_report_1d"
-	ReasonCopilot28Day Reason = "copilot_report_28d"
+	ReasonScrapeError Reason = "scrape_error"         // no stream of the repository could be read
+	ReasonPartial     Reason = "partial_scrape_error" // some of its streams could not be read
+	ReasonRateLimited Reason = "rate_limited"
+	ReasonUnhealthy   Reason = "github_unhealthy"
+	ReasonInitial     Reason = "initial_lookback"
+	ReasonLeaderGap   Reason = "leader_gap" // no replica read for longer than a pass looks back
+	ReasonSweep       Reason = "sweep"      // a gap without a recorded reason, or whose job was lost
+	ReasonOperator    Reason = "operator"
+	// Of a Copilot report of 28 days, which would have had the day.
+	ReasonCopilotAPI      Reason = "copilot_api_failed"      // its request failed
+	ReasonCopilotDownload Reason = "copilot_download_failed" // its files could not be read
+	ReasonCopilotReport   Reason = "copilot_report_unusable" // its files are no report
 )
 
-// Job is the order to read a window of a repository's streams.
+// The sources of jobs that read something else than a repository's streams: a day of a Copilot report of the
+// organization, and of the enterprise whose reports are stored in the organization's ledger.
+const (
+	SourceCopilot           = "copilot"
+	SourceCopilotEnterprise = "copilot_enterprise"
+)
+
+// Job is the order to read a window of a repository's streams or, with a source, of a report.
 type Job struct {
 	// ID is the same for every delivery of the job.
 	ID string
-	// Org and Repo are names, RepoID GitHub's id of the repository; 0 when only the name is known.
+	// Source is what the job reads: empty for a repository's streams.
+	Source string
+	// Org and Repo are names, RepoID GitHub's id of the repository; 0 when only the name is known. With a source, Repo
+	// is the name with which the report is stored, and Streams, which replicas of other releases expect, mean nothing.
 	Org, Repo string
 	RepoID    int64
 	Streams   activity.Streams
@@ -77,6 +90,10 @@ type Job struct {
 //	reason      a Reason; a decoder accepts those of later releases
 //	attempt     of the next delivery, from 1
 //	created_at  time of the first publishing, RFC 3339 in UTC
+//
+// With a source, org is ORG:SOURCE. A replica that does not know the source has no organization of this name, so that
+// it returns the job to its queue, as it does with those of other deployments, until another replica gets it. So do
+// those of releases without sources, which is why streams is never empty.
 type wireJob struct {
 	Version   int       `json:"version"`
 	ID        string    `json:"id"`
@@ -94,7 +111,7 @@ type wireJob struct {
 // Encode returns the job as a message; see wireJob.
 func (j *Job) Encode() []byte {
 	m := wireJob{
-		Version: Version, ID: j.ID, Org: j.Org, Repo: j.Repo, RepoID: j.RepoID,
+		Version: Version, ID: j.ID, Org: j.Owner(), Repo: j.Repo, RepoID: j.RepoID,
 		From: j.Window.Start.UTC(), Until: j.Window.End.UTC(), Reason: j.Reason, Attempt: j.Attempt,
 		CreatedAt: j.CreatedAt.UTC(),
 	}
@@ -108,6 +125,14 @@ func (j *Job) Encode() []byte {
 		panic(fmt.Sprintf("backfill: a job cannot be encoded: %v", err)) // a year beyond 9999
 	}
 	return body
+}
+
+// Owner returns the organization, with the source behind a colon where there is one: it identifies the reader.
+func (j *Job) Owner() string {
+	if j.Source == "" {
+		return j.Org
+	}
+	return j.Org + ":" + j.Source
 }
 
 // ErrInvalid is the error of a message that does not encode a job.
@@ -134,8 +159,10 @@ func Decode(body []byte) (Job, error) {
 	if m.Version != Version {
 		return Job{}, invalidJob("version %d, want %d", m.Version, Version)
 	}
+	org, source, _ := strings.Cut(m.Org, ":")
 	j := Job{
-		ID: m.ID, Org: m.Org, Repo: m.Repo, RepoID: m.RepoID, Window: activity.Window{Start: m.From, End: m.Until},
+		ID: m.ID, Source: source, Org: org, Repo: m.Repo, RepoID: m.RepoID,
+		Window: activity.Window{Start: m.From, End: m.Until},
 		Reason: m.Reason, Attempt: m.Attempt, CreatedAt: m.CreatedAt,
 	}
 	var err error
@@ -164,6 +191,7 @@ func ParseStreams(names []string) (activity.Streams, error) {
 
 var (
 	identifierPattern = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,100}$`)
+	loginPattern      = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	reasonPattern     = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 )
 
@@ -173,8 +201,8 @@ func (j *Job) Validate() error {
 	switch span := j.Window.End.Sub(j.Window.Start); {
 	case !identifierPattern.MatchString(j.ID):
 		return invalidJob("id: %.100q, want 1 to 100 letters, digits and _.:-", j.ID)
-	case !identifierPattern.MatchString(j.Org):
-		return invalidJob("org: %.100q, want the login of an organization", j.Org)
+	case !identifierPattern.MatchString(j.Owner()) || !loginPattern.MatchString(j.Org):
+		return invalidJob("org: %.100q, want the login of an organization", j.Owner())
 	case !identifierPattern.MatchString(j.Repo):
 		return invalidJob("repo: %.100q, want the name of a repository without its owner", j.Repo)
 	case j.RepoID < 0:

@@ -85,6 +85,8 @@ func TestDecodeRejectsInvalidMessages(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	j := exampleJob()
 	f.Add(j.Encode())
+	report := reportJob()
+	f.Add(report.Encode())
 	f.Add([]byte("null"))
 	f.Add([]byte(`{"version":1,"streams":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -99,5 +101,6 @@ func FuzzDecode(f *testing.F) {
 		require.True(t, json.Valid(again.Encode()))
 		require.True(t, j.Window.Start.Equal(again.Window.Start) && j.Window.End.Equal(again.Window.End))
 		require.Equal(t, j.Streams, again.Streams)
+		require.Equal(t, []string{j.Org, j.Source, j.Repo}, []string{again.Org, again.Source, again.Repo})
 	})
 }

@@ -36,10 +36,15 @@ func (d *lossDetector) splitClaims(all []Claim) (live, stale []Claim) {
 	return live, stale
 }
 
-// isLost reports whether no queue holds the job: those that could hold it are empty. Only a job that has failed or was
-// deferred can be in a retry queue.
+// isLost reports whether no queue holds the job: those that could hold it are empty.
 func (d *lossDetector) isLost(c *Claim) bool {
-	return !c.DeadLettered && d.depth.Ready == 0 && (!c.Retrying || d.depth.Retries == 0)
+	return !c.DeadLettered && d.depth.Ready == 0 && !d.mayWait(c)
+}
+
+// mayWait reports whether the job may be in a retry queue: it has failed, was deferred, or was returned by a replica
+// that does not know its source.
+func (d *lossDetector) mayWait(c *Claim) bool {
+	return d.depth.Retries > 0 && (c.Retrying || c.Report != "")
 }
 
 // findSurplus returns the ids of undelivered jobs that exceed the depth of the queue, the oldest first. A queue that
@@ -47,7 +52,7 @@ func (d *lossDetector) isLost(c *Claim) bool {
 func (d *lossDetector) findSurplus(all []Claim) map[string]bool {
 	var undelivered []Claim
 	for i := range all {
-		if !all[i].isDelivered() && d.now.Sub(all[i].RefreshedAt) >= d.staleAfter {
+		if !all[i].isDelivered() && !d.mayWait(&all[i]) && d.now.Sub(all[i].RefreshedAt) >= d.staleAfter {
 			undelivered = append(undelivered, all[i])
 		}
 	}
@@ -98,9 +103,15 @@ func (l lostJobs) add(stale []Claim, certain bool) {
 }
 
 // dropRead removes the jobs whose window has no gap any more.
-func (l lostJobs) dropRead(cov *ledger.Coverage) {
+func (l lostJobs) dropRead(cov *ledger.Coverage, missed []MissedReport) {
 	for id := range l {
 		claim := l[id]
+		if claim.Report != "" {
+			if !slices.ContainsFunc(missed, func(m MissedReport) bool { return m.isOf(&claim) }) {
+				delete(l, id)
+			}
+			continue
+		}
 		if r := cov.Repos[claim.RepoID]; r == nil || r.IsGone() || !hasGap(r, &claim) {
 			delete(l, id)
 		}
@@ -171,8 +182,8 @@ func countLostBefore(lost []Claim, claim *Claim) int {
 	return n
 }
 
-// overlaps reports whether two claims share a part of a window of a stream.
+// overlaps reports whether two claims share a part of a window of a stream, or of a report.
 func (c *Claim) overlaps(other *Claim) bool {
-	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 &&
+	return c.RepoID == other.RepoID && c.Streams&other.Streams != 0 && c.Report == other.Report &&
 		c.Start.Before(other.End) && other.Start.Before(c.End)
 }

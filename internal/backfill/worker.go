@@ -54,7 +54,7 @@ type WorkerSettings struct {
 // Worker works on jobs. Handle is safe for concurrent use: it runs several jobs at a time.
 type Worker struct {
 	settings WorkerSettings
-	readers  map[string]Reader // by organization, in lower case
+	readers  map[string]Reader // by Job.Owner, in lower case
 	foreign  foreignOrgs
 }
 
@@ -66,19 +66,23 @@ func NewWorker(settings WorkerSettings) *Worker {
 	return &Worker{settings: settings, readers: make(map[string]Reader)}
 }
 
-// AddReader adds the reader of an organization. It must not be called once Handle was.
-func (w *Worker) AddReader(org string, reader Reader) { w.readers[strings.ToLower(org)] = reader }
+// AddReader adds the reader of an organization, for the jobs of a source; the empty source is that of repositories. It
+// must not be called once Handle was.
+func (w *Worker) AddReader(org, source string, reader Reader) {
+	of := Job{Org: org, Source: source}
+	w.readers[strings.ToLower(of.Owner())] = reader
+}
 
 // Handle reads one job and keeps its claim fresh meanwhile. It is the Handler of a queue. When ctx ends first it
 // returns the cause of ctx, and the queue delivers the job again.
 func (w *Worker) Handle(ctx context.Context, job Job) error {
-	reader := w.readers[strings.ToLower(job.Org)]
+	reader := w.readers[strings.ToLower(job.Owner())]
 	if reader == nil {
 		return w.returnUnknownOrg(&job)
 	}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		w.settings.Logger.Warn("Backfill job expired; its window stays a gap and gets a new job.",
-			zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Duration("age", age))
+			append(jobFields(&job), zap.Duration("age", age))...)
 		return w.finish(ctx, reader, &job, ResultExpired, nil)
 	}
 	stop := w.startHeartbeat(ctx, &job)
@@ -99,24 +103,34 @@ func (w *Worker) Handle(ctx context.Context, job Job) error {
 // returnUnknownOrg returns a job of an organization without a reader to the queue, until the job is too old. It logs
 // the first job of each of those organizations.
 func (w *Worker) returnUnknownOrg(job *Job) error {
-	if w.foreign.shouldLog(strings.ToLower(job.Org)) {
-		w.settings.Logger.Warn("Another deployment shares this queue: a backfill job is for an organization that "+
-			"is not configured here. Its jobs are returned to the queue, and dead-lettered when no deployment "+
-			"consumes them.", zap.String("org", job.Org))
+	if w.foreign.shouldLog(strings.ToLower(job.Owner())) {
+		message := "Another deployment shares this queue: a backfill job is for an organization that is not " +
+			"configured here. Its jobs are returned to the queue, and dead-lettered when no deployment consumes them."
+		if job.Source != "" {
+			message = "A backfill job is for a source that is not read here. Its jobs are returned to the queue, and " +
+				"dead-lettered when no replica reads them."
+		}
+		w.settings.Logger.Warn(message, jobFields(job)...)
 	}
-	err := &UnknownOrgError{Org: job.Org}
+	err := &UnknownOrgError{Org: job.Owner()}
 	if age := w.settings.Now().Sub(job.CreatedAt); age > w.settings.MaxAge {
 		return Discard(fmt.Errorf("%w, and no other deployment took the job within backfill::max_message_age", err))
 	}
 	return err
 }
 
+// jobFields returns the fields of the log that say what a job reads.
+func jobFields(job *Job) []zap.Field {
+	org, window := zap.String("org", job.Org), zap.Stringer("window", job.Window)
+	if job.Source != "" {
+		return []zap.Field{org, zap.String("source", job.Source), zap.String("report", job.Repo), window}
+	}
+	return []zap.Field{org, zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), window}
+}
+
 // handleFailure records a failed, deferred or discarded job by the outcome that the queue will decide, too.
 func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err error) error {
-	fields := []zap.Field{
-		zap.String("org", job.Org), zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams),
-		zap.Stringer("window", job.Window), zap.Int("attempt", job.Attempt), zap.Error(err),
-	}
+	fields := append(jobFields(job), zap.Int("attempt", job.Attempt), zap.Error(err))
 	outcome := w.settings.Retries.DecideOutcome(job, err)
 	result := ResultFailed
 	if errors.As(err, new(*DiscardError)) {
@@ -144,9 +158,8 @@ func (w *Worker) handleFailure(ctx context.Context, reader Reader, job *Job, err
 // finish ends a job: it deletes the claim, or keeps that of a dead letter, so that the same window does not get another
 // job at once. It returns err.
 func (w *Worker) finish(ctx context.Context, reader Reader, job *Job, result Result, err error) error {
-	w.settings.Logger.Debug("A backfill job has ended.", zap.String("job", job.ID), zap.String("org", job.Org),
-		zap.String("repo", job.Repo), zap.Stringer("streams", job.Streams), zap.Stringer("window", job.Window),
-		zap.String("result", string(result)))
+	w.settings.Logger.Debug("A backfill job has ended.",
+		append(jobFields(job), zap.String("job", job.ID), zap.String("result", string(result)))...)
 	if err != nil {
 		w.refreshClaim(ctx, job, claimDeadLettered)
 	} else if claimErr := w.settings.Claims.Delete(ctx, job.Org, []string{job.ID}); claimErr != nil {

@@ -49,7 +49,7 @@ func newWorker(r *scriptedReader, claims backfill.Claims, now func() time.Time) 
 		Now:               now,
 		Logger:            zap.NewNop(),
 	})
-	w.AddReader("acme", r)
+	w.AddReader("acme", "", r)
 	return w
 }
 
@@ -252,7 +252,8 @@ func TestUnknownOrganization(t *testing.T) {
 		Claims: &backfill.LocalClaims{}, Retries: retryPolicy, MaxAge: time.Hour, HeartbeatInterval: time.Minute,
 		Now: func() time.Time { return now }, Logger: zap.New(core),
 	})
-	w.AddReader("Acme", &scriptedReader{read: func(context.Context, backfill.Job) (bool, error) { return true, nil }})
+	read := func(context.Context, backfill.Job) (bool, error) { return true, nil }
+	w.AddReader("Acme", "", &scriptedReader{read: read})
 	require.NoError(t, w.Handle(t.Context(), backfill.Job{Org: "aCME", CreatedAt: now}))
 	for _, org := range []string{"other", "OTHER", "other"} {
 		err := w.Handle(t.Context(), backfill.Job{Org: org, CreatedAt: now})

@@ -171,6 +171,11 @@ func (c *Collector) CommitAsLeader(ctx context.Context, fence uint64, b ledger.B
 	return c.commit(ctx, fence, sourceLeader, b)
 }
 
+// CommitAsWorker commits a batch without authority, together with the pending tallies. Its error is a *StoreError.
+func (c *Collector) CommitAsWorker(ctx context.Context, b ledger.Batch) (ledger.Receipt, error) {
+	return c.commit(ctx, 0, sourceWorker, b)
+}
+
 // Coverage reads the organization's coverage from the store. Its error is a *StoreError.
 func (c *Collector) Coverage(ctx context.Context) (ledger.Coverage, error) {
 	cov, err := c.settings.Store.Coverage(ctx, c.settings.Org)

@@ -115,6 +115,7 @@ func (r *reading) readReport(ctx context.Context) error {
 // prepare makes the documents of the samples.
 func (r *reading) prepare(header Header, samples iter.Seq[usage.Sample]) error {
 	table := r.source.table
+	header.ReadAt, header.Layout = r.source.settings.Now().UTC(), r.source.layout()
 	documents, err := reportDocuments(table.stemOf(r.target), header, samples, table.parts[r.target])
 	r.documents, r.parts = documents, 0
 	for i := range documents {

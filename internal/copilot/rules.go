@@ -79,8 +79,9 @@ type Progress struct {
 	// RetryAt is the time of the next request after something else than a report, and Wait the delay that led to it.
 	RetryAt time.Time     `json:"retry_at,omitzero"`
 	Wait    time.Duration `json:"wait,omitempty"`
-	// Backfill says that the day is read because a report of 28 days failed.
-	Backfill bool `json:"backfill,omitempty"`
+	// Backfill says that the day is read because a report of 28 days failed, and Missed is the failure.
+	Backfill bool   `json:"backfill,omitempty"`
+	Missed   string `json:"missed,omitempty"`
 	// Abandoned says that there is no report of the day, and that it is no longer requested.
 	Abandoned bool `json:"abandoned,omitempty"`
 }
@@ -174,7 +175,9 @@ func (r *Rules) isUnchanged(p *Progress, span report.Span, createdAt time.Time) 
 
 // withReport returns the progress after rows were read.
 func (p Progress) withReport(now time.Time, span report.Span, createdAt time.Time) Progress {
-	return Progress{CheckedAt: now, ReadAt: now, Span: span, CreatedAt: createdAt, Backfill: p.Backfill}
+	return Progress{
+		CheckedAt: now, ReadAt: now, Span: span, CreatedAt: createdAt, Backfill: p.Backfill, Missed: p.Missed,
+	}
 }
 
 // withUnchanged returns the progress after a response with the report that was read before.
@@ -195,8 +198,13 @@ func (p Progress) withState(now time.Time, t Target, state report.State, interva
 	p.State, p.Failure = state, ""
 	p.Wait = d.after(p.Wait, interval)
 	p.RetryAt = now.Add(p.Wait)
-	p.Abandoned = t.Day != 0 && !now.Before(closedAt(t.Day).Add(giveUpAfter*day))
+	p.Abandoned = isGivenUp(t, now)
 	return p
+}
+
+// isGivenUp reports whether a day without a report is no longer requested.
+func isGivenUp(t Target, now time.Time) bool {
+	return t.Day != 0 && !now.Before(closedAt(t.Day).Add(giveUpAfter*day))
 }
 
 // withFailure returns the progress after an error.

@@ -54,6 +54,8 @@ type Settings struct {
 	API   API
 	Files Files
 	Store Store
+	// Workers read the days that reports of 28 days missed; nil for a source that reads them itself.
+	Workers Workers
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Usage configures the samples; its Span is that of each report.
@@ -119,6 +121,9 @@ var ErrUnsupported = errors.New("GitHub Enterprise Server has no Copilot usage r
 type Source struct {
 	settings Settings
 	table    *progressTable
+	// missedTimes is how often each day was missed, delegates whether workers read the missed days.
+	missedTimes map[Target]int
+	delegates   bool
 }
 
 // New makes a source. It continues from what is stored.
@@ -129,7 +134,7 @@ func New(settings Settings) *Source {
 	if settings.OnResult == nil {
 		settings.OnResult = func(Result) {}
 	}
-	return &Source{settings: settings}
+	return &Source{settings: settings, missedTimes: make(map[Target]int)}
 }
 
 // minPause bounds how often Loop runs.
@@ -158,26 +163,36 @@ func (s *Source) Run(ctx context.Context) (time.Time, error) {
 	if err := s.loadProgress(ctx); err != nil {
 		return time.Time{}, err
 	}
-	targets := s.settings.Rules.Targets(s.settings.Now(), s.table.targets)
-	for _, target := range targets {
+	limit, err := s.runTargets(ctx)
+	if err != nil {
+		s.table = nil // the store may have what was saved, or not
+		return time.Time{}, err
+	}
+	s.requestDays()
+	if !limit.IsZero() {
+		return limit, nil
+	}
+	return s.nextAt(), nil
+}
+
+// runTargets reads the targets that are due, and prunes. It returns the time of a limit, zero for none.
+func (s *Source) runTargets(ctx context.Context) (time.Time, error) {
+	if err := s.adoptDays(ctx); err != nil {
+		return time.Time{}, err
+	}
+	s.requestDays()
+	for _, target := range s.settings.Rules.Targets(s.settings.Now(), s.table.targets) {
 		progress := s.table.targets[target]
-		if at, ok := s.settings.Rules.NextAt(target, &progress); !ok || s.settings.Now().Before(at) {
+		at, ok := s.settings.Rules.NextAt(target, &progress)
+		if !ok || s.settings.Now().Before(at) || s.isDelegated(target) {
 			continue
 		}
 		limit, err := s.readTarget(ctx, target)
-		if err != nil {
-			s.table = nil // the store may have it, or not
-			return time.Time{}, err
-		}
-		if !limit.IsZero() {
-			return limit, nil
+		if err != nil || !limit.IsZero() {
+			return limit, err
 		}
 	}
-	if err := s.prune(ctx); err != nil {
-		s.table = nil
-		return time.Time{}, err
-	}
-	return s.nextAt(), nil
+	return time.Time{}, s.prune(ctx)
 }
 
 func (s *Source) loadProgress(ctx context.Context) error {
@@ -194,7 +209,7 @@ func (s *Source) loadProgress(ctx context.Context) error {
 	}
 	for target, progress := range table.targets {
 		if !progress.ReadAt.IsZero() && progress.Layout != s.layout() {
-			table.targets[target] = Progress{Backfill: progress.Backfill}
+			table.targets[target] = Progress{Backfill: progress.Backfill, Missed: progress.Missed}
 		}
 	}
 	s.table = &table
@@ -214,7 +229,11 @@ func (s *Source) nextAt() time.Time {
 	next := now.Add(s.settings.Rules.Interval)
 	for _, target := range s.settings.Rules.Targets(now, s.table.targets) {
 		progress := s.table.targets[target]
-		if at, ok := s.settings.Rules.NextAt(target, &progress); ok && at.Before(next) {
+		at, ok := s.settings.Rules.NextAt(target, &progress)
+		if s.isDelegated(target) {
+			at, ok = now.Add(daysPoll), true
+		}
+		if ok && at.Before(next) {
 			next = at
 		}
 	}
@@ -260,12 +279,17 @@ func (s *Source) addBackfill(target Target, progress *Progress, now time.Time) {
 	of.Window = report.WindowDay
 	for _, d := range missedDays(progress, now) {
 		missed := Target{Type: of, Day: d}
-		if known, ok := s.table.targets[missed]; !ok {
-			s.table.targets[missed] = Progress{Backfill: true}
-		} else if known.ReadAt.IsZero() {
-			known.Backfill = true
-			s.table.targets[missed] = known
+		known := s.table.targets[missed]
+		if !known.ReadAt.IsZero() {
+			continue
 		}
+		known.Backfill, known.Missed = true, progress.Failure
+		if progress.Failure == "" {
+			known.Missed = "response_" + progress.State.String()
+		}
+		s.table.targets[missed] = known
+		s.table.stemOf(missed)
+		s.missedTimes[missed]++
 	}
 }
 

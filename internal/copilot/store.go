@@ -11,6 +11,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/usage"
@@ -44,6 +45,10 @@ const MaxDocument = 60 << 10
 // were, as a store may keep something of a removed document.
 const progressName = "progress"
 
+// stemNumbers is the number of stems that the days of backfill take in turn. A worker that is late would replace the
+// report of another day with its stem: jobs expire long before a stem is used again.
+const stemNumbers = 64
+
 // Header describes a stored report.
 type Header struct {
 	// Scope and Window are the values of the labels.
@@ -52,6 +57,14 @@ type Header struct {
 	Span   report.Span `json:"span,omitzero"`
 	// Parts is how many documents have the samples.
 	Parts int `json:"parts"`
+	// ReadAt is when the rows were read, Layout that of Progress.
+	ReadAt time.Time `json:"read_at,omitzero"`
+	Layout string    `json:"layout,omitempty"`
+}
+
+// isOf reports whether the report is one of a target: that of a day has the span of this day.
+func (h *Header) isOf(t Target) bool {
+	return t.Day == 0 || h.Span == report.Span{First: t.Day, Last: t.Day}
 }
 
 func headerName(stem string) string { return "report/" + stem }
@@ -87,6 +100,9 @@ func ReadReports(load func(name string) []byte) ([]Report, error) {
 		r := Report{Target: target, stem: stem, load: load}
 		if err := json.Unmarshal(raw, &r.Header); err != nil || r.Parts < 0 {
 			return nil, fmt.Errorf("%w: header of %s", ErrCorrupt, target)
+		}
+		if !r.isOf(target) {
+			continue // of a day that had the stem before
 		}
 		reports = append(reports, r)
 	}
@@ -175,7 +191,11 @@ func (t *progressTable) stemOf(target Target) string {
 		for _, other := range t.stems {
 			used[other] = true
 		}
-		for number := 0; ; number++ {
+		number := 0
+		if t.targets[target].Backfill {
+			number = int(target.Day) % stemNumbers
+		}
+		for ; ; number++ {
 			if stem = fmt.Sprintf("%s_%d", target.Type, number); !used[stem] {
 				break
 			}

@@ -67,7 +67,7 @@ func copilotFaults() []copilotFault {
 		"network":  {copilottest.LoopbackLink, copilottest.LoopbackRedirect},
 		"expired":  {copilottest.ExpiredLink},
 		"missing":  {copilottest.LinkNotThere},
-		"status":   {copilottest.LinkWithError},
+		"status":   {copilottest.LinkWithError, copilottest.LinkIsBusy},
 		"redirect": {copilottest.UnlistedRedirect},
 	} {
 		for _, link := range links {

@@ -26,7 +26,10 @@ const copilotRetryDelay = 10 * time.Second
 // whose ledger has them.
 type copilotReader struct {
 	owner emit.CopilotOwner
-	// settings are without the store and OnResult, documents without the fence: both are those of a term.
+	// source is that of the backfill jobs for missed days.
+	source string
+	// settings are without the store and OnResult, documents without the fence: both are those of a term, or of a job.
+	// settings have the workers that read missed days, nil without backfill.
 	settings   copilot.Settings
 	documents  copilotstore.Settings
 	httpClient *http.Client
@@ -46,6 +49,9 @@ func (c *copilotReader) run(ctx context.Context, fence uint64) {
 		log.record(&result)
 	}
 	source := copilot.New(settings)
+	if settings.Workers != nil {
+		defer settings.Workers.Request(nil) // the next leader requests what is missing then
+	}
 	for ctx.Err() == nil {
 		err := source.Loop(ctx)
 		if ctx.Err() != nil {

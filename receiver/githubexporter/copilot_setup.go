@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/copilotapi"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/copilotstore"
@@ -91,13 +92,22 @@ func (r *replica) newCopilotReader(
 	org *organization, shared *sharedParts, owner emit.CopilotOwner, scope report.Scope, client *transport.Client,
 ) *copilotReader {
 	config := &r.config.Copilot
+	source := backfill.SourceCopilot
+	if scope == report.ScopeEnterprise {
+		source = backfill.SourceCopilotEnterprise
+	}
+	var workers copilot.Workers
+	if org.term.dispatcher != nil {
+		workers = &copilotWorkers{dispatcher: org.term.dispatcher, source: source}
+	}
 	return &copilotReader{
 		owner: owner, tallies: shared.tallies, logger: shared.logger.With(zap.String("copilot_owner", owner.Name)),
+		source: source,
 		documents: copilotstore.Settings{
 			Org: org.name, Owner: owner.Documents, Committer: org.collector, Entries: shared.store,
 		},
 		settings: copilot.Settings{
-			Owner: owner.Name, Rules: config.rules(scope), Usage: config.usage(), Files: r.files,
+			Owner: owner.Name, Rules: config.rules(scope), Usage: config.usage(), Files: r.files, Workers: workers,
 			API: copilotapi.New(copilotapi.Settings{
 				Client: client, Timeout: config.RequestTimeout, CheckPaused: r.cooldown.Err,
 			}),

@@ -7,7 +7,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -43,7 +46,11 @@ type gapDispatcher struct {
 	queue     *jobQueue
 	config    *BackfillConfig
 
-	missed missedStreams
+	missed  missedStreams
+	reports missedReports
+	copilot map[string]*copilotJobs // by source
+	// isFailing says that jobs could not be published, several times in a row.
+	isFailing atomic.Bool
 	// passEnded has a token when a pass has ended: there may be gaps to publish jobs for.
 	passEnded wakeup.Signal
 }
@@ -76,6 +83,45 @@ func (m *missedStreams) drain() ([]collect.Failure, []collect.RepoStream) {
 	return failures, unread
 }
 
+// requestReports replaces the days of a source's reports that are missing, and makes run dispatch now if there are
+// others than before. It reports whether jobs can be published. It is safe for concurrent use.
+func (d *gapDispatcher) requestReports(source string, missed []backfill.MissedReport) bool {
+	if d.reports.set(source, missed) {
+		d.passEnded.Notify()
+	}
+	return !d.isFailing.Load()
+}
+
+// missedReports has the days of reports that are missing, by source. It is safe for concurrent use.
+type missedReports struct {
+	mu       sync.Mutex
+	bySource map[string][]backfill.MissedReport
+}
+
+// set reports whether the days of the source are others than before.
+func (m *missedReports) set(source string, missed []backfill.MissedReport) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slices.Equal(m.bySource[source], missed) {
+		return false
+	}
+	if m.bySource == nil {
+		m.bySource = make(map[string][]backfill.MissedReport)
+	}
+	m.bySource[source] = missed
+	return true
+}
+
+func (m *missedReports) all() []backfill.MissedReport {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []backfill.MissedReport
+	for _, source := range slices.Sorted(maps.Keys(m.bySource)) {
+		all = append(all, m.bySource[source]...)
+	}
+	return all
+}
+
 // missReason returns the reason of the job for a stream that failed. isCooling says that requests to GitHub pause.
 func missReason(f *collect.Failure, isCooling bool) backfill.Reason {
 	if unavailable := (*transport.UnavailableError)(nil); errors.As(f.Err, &unavailable) &&
@@ -96,6 +142,9 @@ func (d *gapDispatcher) run(ctx context.Context) {
 	c := d.config
 	dispatcher := backfill.NewDispatcher(backfill.DispatchSettings{
 		Org: d.org, Queue: orgJobs{d.queue, d.key}, Claims: d.queue.claims, Now: time.Now, NewID: rand.Text,
+		IsMissing: func(ctx context.Context, m *backfill.MissedReport) (bool, error) {
+			return d.copilot[m.Source].IsMissing(ctx, m)
+		},
 		Counters: backfill.Counters{
 			Enqueued: func(r backfill.Reason, n int) {
 				d.tallies.AddN(collect.TallyEnqueued, uint64(n), string(r)) //nolint:gosec // a count
@@ -119,6 +168,7 @@ func (d *gapDispatcher) run(ctx context.Context) {
 		d.sleep(ctx, wait)
 	}
 	_ = d.queue.errors.setVanishing(d.org, queue, 0) // the next leader observes it again
+	d.isFailing.Store(false)
 }
 
 // sleep waits for a duration, or until a pass ends, or ctx.
@@ -144,6 +194,7 @@ func (d *gapDispatcher) dispatchOnce(
 	for _, l := range unread {
 		dispatcher.RecordMiss(l.RepoID, l.Stream, backfill.ReasonLeaderGap)
 	}
+	dispatcher.SetMissedReports(d.reports.all())
 	cov, err := d.store.Coverage(ctx, d.org)
 	var result backfill.DispatchResult
 	if err == nil {
@@ -154,6 +205,7 @@ func (d *gapDispatcher) dispatchOnce(
 	}
 	d.state.setOldestJob(result.Oldest)
 	progress.report(&cov, &result, err, time.Now())
+	d.isFailing.Store(progress.failures >= loggedFailureInARow)
 	switch {
 	case err != nil && progress.failures == 1:
 		return min(interval, firstDispatchRetryDelay)

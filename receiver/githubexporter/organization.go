@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
@@ -31,6 +32,16 @@ type organization struct {
 	follower    *follower
 	reader      *jobReader
 	term        *term
+}
+
+// addReaders adds the readers of the organization's jobs to a worker, and those of reports to the dispatcher.
+func (o *organization) addReaders(worker *backfill.Worker) {
+	worker.AddReader(o.name, "", o.reader)
+	for _, reader := range o.term.copilot {
+		jobs := &copilotJobs{reader: reader, jobs: o.reader}
+		worker.AddReader(o.name, reader.source, jobs)
+		o.term.dispatcher.copilot[reader.source] = jobs
+	}
 }
 
 var _ emit.Status = (*organization)(nil)

@@ -99,6 +99,7 @@ func (r *replica) addRoles(org *organization, shared *sharedParts) {
 			org: org.name, key: org.config.key(), logger: logger, store: shared.store, collector: org.collector,
 			tallies: shared.tallies, cooldown: r.cooldown.Cooldown, state: org.state, queue: r.jobs,
 			config: &r.config.Backfill, passEnded: wakeup.NewSignal(),
+			copilot: make(map[string]*copilotJobs),
 		}
 	}
 	org.follower = &follower{

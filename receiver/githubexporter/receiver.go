@@ -92,7 +92,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 		}
 		r.orgs, status.orgs[org.name] = append(r.orgs, org), org
 		if r.jobs != nil {
-			r.jobs.worker.AddReader(org.name, org.reader)
+			org.addReaders(r.jobs.worker)
 		}
 		r.emitter.Add(emit.Source{Org: org.name, View: org.view, Status: org, Copilot: org.copilotOwners()})
 	}

@@ -47,6 +47,11 @@ func TestClaims(t *testing.T) {
 			require.Empty(t, list("acme"))
 			require.NoError(t, claims.Put(t.Context(), "acme", []backfill.Claim{claim("a"), claim("b")}))
 			require.NoError(t, claims.Put(t.Context(), "other", []backfill.Claim{claim("a")}))
+			ofReport := claim("b")
+			ofReport.RepoID, ofReport.Report = 0, "copilot/org_users_1d_7"
+			require.NoError(t, claims.Put(t.Context(), "other", []backfill.Claim{ofReport}))
+			require.Equal(t, []backfill.Claim{claim("a"), ofReport}, list("other"))
+			require.NoError(t, claims.Delete(t.Context(), "other", []string{"b"}))
 			later := claim("b")
 			later.RefreshedAt, later.Retrying = at.Add(time.Minute), true
 			require.NoError(t, claims.Put(t.Context(), "acme", []backfill.Claim{later}))

@@ -14,11 +14,12 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
-// Committer commits batches with the fence of the leader, as *collect.Collector does.
+// Committer commits batches, as *collect.Collector does.
 type Committer interface {
 	Now() time.Time
 	Coverage(ctx context.Context) (ledger.Coverage, error)
 	CommitAsLeader(ctx context.Context, fence uint64, b ledger.Batch) (ledger.Receipt, error)
+	CommitAsWorker(ctx context.Context, b ledger.Batch) (ledger.Receipt, error)
 }
 
 // Entries reads entries from the store, as ledger.Store does.
@@ -33,11 +34,12 @@ type Settings struct {
 	Owner     ledger.CopilotOwner
 	Committer Committer
 	Entries   Entries
-	// Fence is that of the term.
-	Fence uint64
+	// Fence is that of the term. IsWorker is set for a worker, which has none.
+	Fence    uint64
+	IsWorker bool
 }
 
-// Store implements copilot.Store during a term. It is for one goroutine.
+// Store implements copilot.Store, during a term or for a job. It is for one goroutine.
 //
 // What is loaded is valid as long as the store has it: a store that lost its records, or was replaced, refuses what is
 // saved, until the documents are loaded again.
@@ -89,13 +91,23 @@ func (s *Store) Save(ctx context.Context, documents []copilot.Document) error {
 			EntryKey: ledger.CopilotKey(s.settings.Owner, document.Name), Data: document.Data, Observed: s.observed,
 		})
 	}
-	if _, err := s.settings.Committer.CommitAsLeader(ctx, s.settings.Fence, batch); err != nil {
+	if err := s.commit(ctx, batch); err != nil {
 		return err
 	}
 	if s.ledgerStart.IsZero() { // the batch started the ledger
 		return s.checkLedger(ctx)
 	}
 	return nil
+}
+
+func (s *Store) commit(ctx context.Context, batch ledger.Batch) error {
+	var err error
+	if s.settings.IsWorker {
+		_, err = s.settings.Committer.CommitAsWorker(ctx, batch)
+	} else {
+		_, err = s.settings.Committer.CommitAsLeader(ctx, s.settings.Fence, batch)
+	}
+	return err
 }
 
 // checkLedger returns an error when the ledger is another one than at Load.

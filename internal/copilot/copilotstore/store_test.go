@@ -38,6 +38,10 @@ func (c *committer) CommitAsLeader(ctx context.Context, fence uint64, b ledger.B
 	return c.Commit(ctx, fence, b)
 }
 
+func (c *committer) CommitAsWorker(ctx context.Context, b ledger.Batch) (ledger.Receipt, error) {
+	return c.CommitAsLeader(ctx, 0, b)
+}
+
 func newStore(c *committer, owner ledger.CopilotOwner, fence uint64) *Store {
 	return New(Settings{Org: org, Owner: owner, Committer: c, Entries: c, Fence: fence})
 }
@@ -119,6 +123,33 @@ func TestClockBehind(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "next", string(raw))
 	require.ErrorIs(t, former.Save(t.Context(), []copilot.Document{document("progress", "late")}), ledger.ErrFenced)
+}
+
+// TestWorker: a worker saves without the fence of a term, also when its clock is behind, and a leader whose clock is
+// behind that of the worker removes it.
+func TestWorker(t *testing.T) {
+	t.Parallel()
+	c := newCommitter(t)
+	leader := newStore(c, ledger.CopilotOwner{}, 7)
+	_, err := leader.Load(t.Context(), "progress")
+	require.NoError(t, err)
+	require.NoError(t, leader.Save(t.Context(), []copilot.Document{document("report/a", "of another day")}))
+	load := func(store *Store) string {
+		raw, err := store.Load(t.Context(), "report/a")
+		require.NoError(t, err)
+		return string(raw)
+	}
+	for _, ahead := range []time.Duration{-time.Hour, 2 * time.Hour} {
+		c.now = c.now.Add(ahead)
+		worker := New(Settings{Org: org, Committer: c, Entries: c, IsWorker: true})
+		require.ErrorIs(t, worker.Save(t.Context(), nil), errReplaced, "nothing was loaded yet")
+		load(worker)
+		require.NoError(t, worker.Save(t.Context(), []copilot.Document{document("report/a", ahead.String())}))
+		require.Equal(t, ahead.String(), load(leader))
+	}
+	c.now = noon
+	require.NoError(t, leader.Save(t.Context(), []copilot.Document{{Name: "report/a"}}))
+	require.Empty(t, load(leader))
 }
 
 // TestReplacedLedger shows that nothing is saved into another ledger than the one that was loaded, until it is loaded.

@@ -169,7 +169,7 @@ func (s *Server) checkDay(day string, isOrg bool) response {
 		day < now.AddDate(-1, 0, 0).Format(time.DateOnly) {
 		return stateResponses[DayRefused]
 	}
-	if day < firstDay || day > s.Newest() {
+	if day < firstDay || day > s.newest() {
 		if isOrg {
 			return stateResponses[NoContent]
 		}

@@ -208,6 +208,7 @@ func TestLinkFaults(t *testing.T) {
 		copilottest.PrivateLink: download.ReasonHost, copilottest.UnlistedLink: download.ReasonHost,
 		copilottest.ExpiredLink: download.ReasonExpired, copilottest.LinkWithUser: download.ReasonLink,
 		copilottest.LinkNotThere: download.ReasonMissing, copilottest.LinkWithError: download.ReasonStatus,
+		copilottest.LinkIsBusy:       download.ReasonStatus,
 		copilottest.UnlistedRedirect: download.ReasonRedirect, copilottest.LoopbackRedirect: download.ReasonNetwork,
 		copilottest.RelativeLink: 0,
 	} {

@@ -200,6 +200,8 @@ func (s *Server) fileStatus(r *http.Request, f *file) int {
 		return http.StatusForbidden
 	case f.link == LinkWithError:
 		return http.StatusInternalServerError
+	case f.link == LinkIsBusy:
+		return http.StatusServiceUnavailable
 	case f.link == UnlistedRedirect, f.link == LoopbackRedirect:
 		return http.StatusFound
 	default:

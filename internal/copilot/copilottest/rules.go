@@ -77,6 +77,7 @@ const (
 	RelativeLink  LinkFault = "a path without a host"
 	LinkNotThere  LinkFault = "a file that is not there"
 	LinkWithError LinkFault = "a file that is answered with 500"
+	LinkIsBusy    LinkFault = "a file that is answered with 503"
 	// UnlistedRedirect and LoopbackRedirect are links to redirects.
 	UnlistedRedirect LinkFault = "a redirect off the list"
 	LoopbackRedirect LinkFault = "a redirect to 127.0.0.1"

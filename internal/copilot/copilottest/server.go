@@ -90,6 +90,13 @@ func (s *Server) SetFilesURL(address string) {
 	s.settings.FilesURL = address
 }
 
+// SetDelay sets Settings.Delay: a lower one is what happens when the day has come at which a day has reports.
+func (s *Server) SetDelay(days int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settings.Delay = days
+}
+
 // SetOrganization sets the data of an organization.
 func (s *Server) SetOrganization(name string, data *Dataset) {
 	s.mu.Lock()
@@ -153,6 +160,13 @@ func (s *Server) record(r *http.Request, request Request) {
 
 // Newest returns the newest day with reports.
 func (s *Server) Newest() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest()
+}
+
+// newest returns the newest day with reports. The caller holds the lock.
+func (s *Server) newest() string {
 	return s.settings.Now().UTC().AddDate(0, 0, -1-s.settings.Delay).Format(time.DateOnly)
 }
 

@@ -186,8 +186,12 @@ func formatMessage(d *rabbitqueue.DeadLetter) string {
 		return fmt.Sprintf("not a job: %.200q\n  reason: %s\n", d.Body, d.Reason)
 	}
 	j := &d.Job
+	streams := j.Streams.String()
+	if j.Source != "" {
+		streams = "of"
+	}
 	return fmt.Sprintf("job %s: %s/%s %s %s, missed because of %s\n  reason: %s\n  %s\n",
-		j.ID, j.Org, j.Repo, j.Streams, j.Window, j.Reason, d.Reason, strings.Join(d.History, "\n  "))
+		j.ID, j.Owner(), j.Repo, streams, j.Window, j.Reason, d.Reason, strings.Join(d.History, "\n  "))
 }
 
 // replayDead publishes dead-lettered jobs again.

@@ -79,6 +79,10 @@ func (b *copilotBench) CommitAsLeader(ctx context.Context, fence uint64, batch l
 	return b.Commit(ctx, fence, batch)
 }
 
+func (b *copilotBench) CommitAsWorker(ctx context.Context, batch ledger.Batch) (ledger.Receipt, error) {
+	return b.CommitAsLeader(ctx, 0, batch)
+}
+
 func (b *copilotBench) Get(_ context.Context, _, path string) (copilot.Response, error) {
 	request := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 	request.Header.Set("Authorization", "Bearer token")

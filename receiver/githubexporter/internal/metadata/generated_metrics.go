@@ -261,6 +261,9 @@ const (
 	AttributeJobReasonInitialLookback
 	AttributeJobReasonLeaderGap
 	AttributeJobReasonSweep
+	AttributeJobReasonCopilotAPIFailed
+	AttributeJobReasonCopilotDownloadFailed
+	AttributeJobReasonCopilotReportUnusable
 )
 
 // String returns the string representation of the AttributeJobReason.
@@ -280,19 +283,28 @@ func (av AttributeJobReason) String() string {
 		return "leader_gap"
 	case AttributeJobReasonSweep:
 		return "sweep"
+	case AttributeJobReasonCopilotAPIFailed:
+		return "copilot_api_failed"
+	case AttributeJobReasonCopilotDownloadFailed:
+		return "copilot_download_failed"
+	case AttributeJobReasonCopilotReportUnusable:
+		return "copilot_report_unusable"
 	}
 	return ""
 }
 
 // MapAttributeJobReason is a helper map of string to AttributeJobReason attribute value.
 var MapAttributeJobReason = map[string]AttributeJobReason{
-	"scrape_error":         AttributeJobReasonScrapeError,
-	"partial_scrape_error": AttributeJobReasonPartialScrapeError,
-	"rate_limited":         AttributeJobReasonRateLimited,
-	"github_unhealthy":     AttributeJobReasonGithubUnhealthy,
-	"initial_lookback":     AttributeJobReasonInitialLookback,
-	"leader_gap":           AttributeJobReasonLeaderGap,
-	"sweep":                AttributeJobReasonSweep,
+	"scrape_error":            AttributeJobReasonScrapeError,
+	"partial_scrape_error":    AttributeJobReasonPartialScrapeError,
+	"rate_limited":            AttributeJobReasonRateLimited,
+	"github_unhealthy":        AttributeJobReasonGithubUnhealthy,
+	"initial_lookback":        AttributeJobReasonInitialLookback,
+	"leader_gap":              AttributeJobReasonLeaderGap,
+	"sweep":                   AttributeJobReasonSweep,
+	"copilot_api_failed":      AttributeJobReasonCopilotAPIFailed,
+	"copilot_download_failed": AttributeJobReasonCopilotDownloadFailed,
+	"copilot_report_unusable": AttributeJobReasonCopilotReportUnusable,
 }
 
 // AttributeJobResult specifies the value job_result attribute.
