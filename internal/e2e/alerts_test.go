@@ -45,7 +45,8 @@ func quickRules(t *testing.T, names ...string) string {
 	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "prometheus", name))
 		require.NoError(t, err)
-		quick := ruleInterval.ReplaceAllString(ruleFor.ReplaceAllString(string(text), "${1}for: 1s"), "${1}interval: 1s")
+		quick := ruleFor.ReplaceAllString(string(text), "${1}for: 1s")
+		quick = ruleInterval.ReplaceAllString(quick, "${1}interval: 1s")
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, []byte(quick), 0o600))
 		files = append(files, file)
@@ -111,8 +112,8 @@ func (p *prometheus) awaitSilence(t *testing.T) {
 	})
 }
 
-// TestAlertsFireAndResolve: three replicas are driven into the conditions of nine alerts. A real Prometheus shows each of
-// them as firing, with the labels of its subject, and none when the condition has ended.
+// TestAlertsFireAndResolve: three replicas are driven into the conditions of nine alerts. A real Prometheus shows each
+// of them as firing, with the labels of its subject, and none when the condition has ended.
 func TestAlertsFireAndResolve(t *testing.T) {
 	t.Parallel()
 	data := newActiveOrg(4, 2*24*time.Hour, 3*time.Hour)
@@ -159,7 +160,8 @@ func TestAlertsFireAndResolve(t *testing.T) {
 		{
 			"RabbitMQ is killed",
 			[]string{"GitHubExporterRabbitMQDown"},
-			map[string]string{"dependency": "amqp"}, s.rabbit.Kill, s.rabbit.Run,
+			map[string]string{"dependency": "amqp"},
+			s.rabbit.Kill, s.rabbit.Run,
 		},
 		{
 			"GitHub refuses the credentials",

@@ -223,3 +223,50 @@ func TestMatchedValuesExist(t *testing.T) {
 	}
 	require.Len(t, found, 2)
 }
+
+// TestRecordedSeries: promtool's own tests of the recorded series pass: each number counts once, the sums of users,
+// repositories, organizations and teams are right, and those of a month have neither history nor a loss in them.
+func TestRecordedSeries(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(rulesDir, "tests", "*_test.yaml"))
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			out, err := promtool(t, "test", "rules", file)
+			require.NoError(t, err, out)
+		})
+	}
+}
+
+// TestTeamsHaveEveryKind: the mapping of teams has every kind of activity.
+func TestTeamsHaveEveryKind(t *testing.T) {
+	t.Parallel()
+	var mapping string
+	for _, r := range loadRules(t, "recording-teams.yaml") {
+		if r.Record == "org_user_team_kind:gh_user_team_info:max" {
+			mapping = r.Expr
+		}
+	}
+	kind := regexp.MustCompile(`^gh_activity_(.+)_(?:total|24h|7d|30d|weekly)$`)
+	kinds := make(map[string]bool)
+	for name := range loadContract(t).labels {
+		if match := kind.FindStringSubmatch(name); match != nil {
+			kinds[match[1]] = true
+		}
+	}
+	require.Contains(t, kinds, "commits")
+	for name := range kinds {
+		require.Contains(t, mapping, `"kind", "`+name+`"`)
+	}
+	require.Equal(t, len(kinds), strings.Count(mapping, "label_replace("))
+}
+
+// TestExampleConfiguration: the configuration of the example loads the rules that are there.
+func TestExampleConfiguration(t *testing.T) {
+	t.Parallel()
+	out, err := promtool(t, "check", "config", filepath.Join(root, "examples", "redis-ha", "prometheus.yaml"))
+	require.NoError(t, err, out)
+	require.Contains(t, out, "3 rule files found")
+}
