@@ -48,7 +48,7 @@ func TestAgents(t *testing.T) {
 	}
 }
 
-// TestAccountType checks who is a person, a bot and an agent, and that a name makes nobody an agent.
+// TestAccountType checks who is a person, a bot and an agent, and that a name makes no account an agent.
 func TestAccountType(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
