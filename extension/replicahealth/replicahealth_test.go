@@ -180,7 +180,7 @@ func TestPages(t *testing.T) {
 		},
 	}, one["dependencies"])
 	require.Equal(t, map[string]any{"acme": "follower"}, one["organizations"])
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 404} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 200, "/else": 404} {
 		code, _ := ask(http.MethodHead, path)
 		require.Equal(t, want, code, path)
 	}

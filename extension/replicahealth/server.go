@@ -26,6 +26,7 @@ type server struct {
 	state     *replicaState
 	http      *http.Server
 	serveLoop sync.WaitGroup
+	details   orgDetails
 }
 
 var (
@@ -90,9 +91,10 @@ func (s *server) Changed(source *componentstatus.InstanceID, event *componentsta
 	s.state.observe(source, event)
 }
 
-// handler returns the handler of GET and HEAD on the three paths.
+// handler returns the handler of GET and HEAD on the paths.
 func (s *server) handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.serveOverview)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, true, map[string]string{"status": "ok"})
 	})

@@ -33,7 +33,9 @@ type githubReceiver struct {
 	emitter  *emit.Emitter
 	orgs     []*organization
 	cancel   context.CancelFunc
-	tasks    sync.WaitGroup
+	// hideDetails removes the organizations from the pages of extensions.
+	hideDetails func()
+	tasks       sync.WaitGroup
 }
 
 // newReceiver returns a receiver that Start starts.
@@ -99,6 +101,7 @@ func (r *githubReceiver) Start(ctx context.Context, host component.Host) error {
 	// The context of Start ends with it; the work ends with Shutdown.
 	ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	r.run(ctx)
+	r.hideDetails = r.addToPages(host)
 	return nil
 }
 
@@ -165,6 +168,7 @@ func (r *githubReceiver) Shutdown(ctx context.Context) error {
 	if r.cancel == nil {
 		return nil // never started
 	}
+	r.hideDetails()
 	r.cancel()
 	r.awaitTasks()
 	r.jobs.close()

@@ -97,6 +97,14 @@ func (v *View) Edge() time.Time {
 	return v.cov.Edge
 }
 
+// Uncovered returns the oldest time from which on something has not been read, zero when nothing was ever read, and the
+// number of gaps.
+func (v *View) Uncovered() (since time.Time, gaps int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.cov.OldestUncovered(), len(v.cov.Gaps())
+}
+
 // Summary is the size and the state of a view.
 type Summary struct {
 	CaughtUp                     bool
