@@ -174,7 +174,8 @@ start_collector() {
   start collector bin/otelcol-githubexporter --config "$1"
 }
 
-# refusal prints why nothing could be read yet, from the health page, and nothing while the first pass is under way.
+# refusal prints why nothing can be read, from the health page, and nothing while the first pass is under way or when
+# all is well.
 refusal() {
   local detail
   detail=$(page "$health_port" /healthz | sed -n \
@@ -194,9 +195,13 @@ refusal() {
   esac
 }
 
-# watch_progress prints the progress from the metrics page until there is activity and no gap, SECONDS at most.
+# is_final TEXT succeeds when a refusal ends with another token or another organization alone.
+is_final() { [[ $1 == *'GitHub refuses GITHUB_TOKEN'* || $1 == *'is GITHUB_ORG='* ]]; }
+
+# watch_progress prints the progress from the metrics page until there is activity and no gap, SECONDS at most. With
+# end_when_refused it fails when nothing can be read with this token or of this organization.
 watch_progress() {
-  local until=$((SECONDS + $1)) text series gaps commits line last=''
+  local until=$((SECONDS + $1)) text series gaps commits line refused last=''
   while ((SECONDS < until)); do
     check_all
     text=$(page "$metrics_port" /metrics)
@@ -204,13 +209,18 @@ watch_progress() {
     gaps=$(sum gh_exporter_gaps <<<"$text")
     commits=$(sum gh_activity_commits_total <<<"$text")
     line="$series activity series, $commits commits, $gaps windows still missing"
-    if ((series == 0)); then
-      line=$(refusal)
-      : "${line:=the first pass is under way}"
+    refused=$(refusal)
+    if [[ -n $refused ]]; then
+      line=$refused
+    elif ((series == 0)); then
+      line='the first pass is under way'
     fi
     if [[ $line != "$last" ]]; then
       printf '%(%H:%M:%S)T  %s\n' -1 "$line"
       last=$line
+    fi
+    if [[ -n ${end_when_refused:-} ]] && is_final "$refused"; then
+      fail 'Nothing can be read; stopping.'
     fi
     if ((series > 0)) && [[ $gaps == 0 ]]; then
       return

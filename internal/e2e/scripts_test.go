@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -104,29 +105,36 @@ func TestInstalledRabbitMQ(t *testing.T) {
 }
 
 // TestMakeRunNamesTheProblem: `make run` names a wrong token, an unknown organization and a missing network within
-// seconds, and keeps its log.
+// seconds, and keeps its log. It ends with an error where waiting does not help.
 func TestMakeRunNamesTheProblem(t *testing.T) {
 	t.Parallel()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	nowhere := "http://" + proctest.FreeAddress(t)
-	for name, test := range map[string]struct{ org, token, endpoint, want, hint string }{
+	for name, test := range map[string]struct {
+		org, token, endpoint, want, hint string
+		continues                        bool
+	}{
 		"wrong token": {
 			org, "hunter2", server.URL, "credential refused (status 401)",
-			"GitHub refuses GITHUB_TOKEN",
+			"GitHub refuses GITHUB_TOKEN", false,
 		},
 		"unknown organization": {
 			"octocat", githubtest.DefaultToken, server.URL, "Could not resolve to an Organization",
-			"is GITHUB_ORG=octocat",
+			"is GITHUB_ORG=octocat", false,
 		},
 		"no network": {
 			org, githubtest.DefaultToken, nowhere, "connection refused",
-			"can this machine reach " + nowhere,
+			"can this machine reach " + nowhere, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			run := proctest.New(t, filepath.Join("..", "..", "scripts", "run"))
+			const program = `"$0"; echo "status $?"`
+			run := proctest.New(t, "bash", "-c", program, filepath.Join("..", "..", "scripts", "run"))
+			if test.continues {
+				run = proctest.New(t, filepath.Join("..", "..", "scripts", "run"))
+			}
 			run.Env = append(
 				os.Environ(),
 				"GITHUB_ORG="+test.org,
@@ -143,7 +151,13 @@ func TestMakeRunNamesTheProblem(t *testing.T) {
 			awaitLog(t, run, "cannot be read: organization "+test.org)
 			awaitLog(t, run, test.want)
 			awaitLog(t, run, test.hint)
-			run.Stop()
+			if test.continues {
+				run.Stop()
+			} else {
+				awaitLog(t, run, "Nothing can be read; stopping.")
+				awaitLog(t, run, "status 1")
+				require.Eventually(t, run.HasExited, 10*time.Second, 10*time.Millisecond)
+			}
 			require.Contains(t, run.Output(), "The logs are kept in "+filepath.Join(dir, "log"))
 			log, err := os.ReadFile(filepath.Join(dir, "log", "collector.log"))
 			require.NoError(t, err)
