@@ -1,8 +1,8 @@
 // Copyright The githubexporter Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command gxctl is the operator's tool beside the collector: it checks a configuration, asks the health
-// page, and manages backfill jobs.
+// Command gxctl is the operator's tool beside the collector: it checks a configuration, explains
+// numbers, asks the health page, and manages backfill jobs.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/cli"
+	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/explain"
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/healthcheck"
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/jobs"
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/validate"
@@ -30,11 +31,12 @@ func main() {
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gxctl",
-		Short: "Operate githubexporter: configuration, health, backfill jobs",
-		Long: `Operate githubexporter: check a configuration, ask the health page, and manage backfill jobs.
+		Short: "Operate githubexporter: configuration, numbers, health, backfill jobs",
+		Long: `Operate githubexporter: check a configuration, explain numbers, ask the health page, and manage backfill
+jobs.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.`,
 	}
-	root.AddCommand(healthcheck.NewCommand(), jobs.NewCommand(), validate.NewCommand())
+	root.AddCommand(explain.NewCommand(), healthcheck.NewCommand(), jobs.NewCommand(), validate.NewCommand())
 	return root
 }

@@ -40,6 +40,10 @@ func runDocumentedGxctl(t *testing.T, command string) {
 			"GITHUB_ENDPOINT="+server.URL, "GX_STORAGE_DIR="+t.TempDir())
 		require.NoError(t, err, "%s: %s", command, out)
 		require.NotContains(t, out, githubtest.DefaultToken)
+	case "explain": // TestExplain runs it with a store that has something
+		out, err := bash(t, gxctlFunction+command, "GITHUB_ORG="+org, "GITHUB_TOKEN=abc", "GX_STORAGE_DIR="+t.TempDir())
+		require.Error(t, err)
+		require.Contains(t, out, "has the collector run with this configuration, on this machine?", command)
 	case "jobs":
 		nowhere := "RABBITMQ_URL=amqp://user:password@" + proctest.FreeAddress(t) + "/"
 		out, err := bash(t, gxctlFunction+command, nowhere)

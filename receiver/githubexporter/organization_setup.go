@@ -54,14 +54,7 @@ func (r *replica) newOrganization(
 	org := &organization{
 		name: config.Name, config: config, httpClient: httpClient, state: newOrgState(wake),
 		credential: &credentialState{},
-		view: ledgerview.New(ledgerview.Settings{
-			Retention: r.config.Retention,
-			Grace:     max(time.Minute, graceIntervals*config.ScrapeInterval),
-			Label:     r.users.labelFor,
-
-			WeeklyLinesFromEntries: r.config.LOC.statistics(),
-			ZeroFor:                r.config.Counters.zeroFor(r.config.EmitInterval),
-		}),
+		view:       ledgerview.New(r.config.viewSettings(config, r.users)),
 	}
 	r.access.add(org.name, org.view.Edge)
 	if org.client, err = r.newTransport(org, shared); err != nil {
@@ -76,6 +69,18 @@ func (r *replica) newOrganization(
 	r.addRoles(org, shared)
 	org.term.copilot, err = r.newCopilotReaders(ctx, org, shared, host)
 	return org, err
+}
+
+// viewSettings returns the settings of the view of an organization.
+func (c *Config) viewSettings(org *OrgConfig, users *userLabels) ledgerview.Settings {
+	return ledgerview.Settings{
+		Retention: c.Retention,
+		Grace:     max(time.Minute, graceIntervals*org.ScrapeInterval),
+		Label:     users.labelFor,
+
+		WeeklyLinesFromEntries: c.LOC.statistics(),
+		ZeroFor:                c.Counters.zeroFor(c.EmitInterval),
+	}
 }
 
 // addRoles makes the roles of an organization that has its client, its collector and its view.

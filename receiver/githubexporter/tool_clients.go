@@ -6,18 +6,23 @@ package githubexporter
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	noopmetric "go.opentelemetry.io/otel/metric/noop"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
 
 // This file has what a tool beside the collector needs to use a configuration as the receiver does.
@@ -87,3 +92,41 @@ func (c *Config) CopilotRules() map[report.Scope]copilot.Rules {
 
 // UsesStatistics reports whether weekly lines are read from GitHub's statistics of contributors.
 func (c *Config) UsesStatistics() bool { return c.LOC.statistics() }
+
+// NewView returns an empty view of an organization, with the labels of the configuration.
+func (c *Config) NewView(org *OrgConfig) *ledgerview.View {
+	return ledgerview.New(c.viewSettings(org, newUserLabels(&c.Actors)))
+}
+
+// UserLabel returns the value of the label user for a login; false for a user who is not shown.
+func (c *Config) UserLabel(login string) (label string, shown bool) {
+	return newUserLabels(&c.Actors).labelFor(activity.Actor{Login: login})
+}
+
+// IsOrg reports whether a text is the name of the organization, in any case.
+func (c *OrgConfig) IsOrg(name string) bool { return strings.EqualFold(c.Name, name) }
+
+// RepoName returns the name of a repository without the organization in front of it.
+func (c *OrgConfig) RepoName(name string) string { return c.withoutOwner(name) }
+
+// WebAddress returns the address of GitHub's pages, by that of the API
+// (https://docs.github.com/enterprise-server/rest/using-the-rest-api/getting-started-with-the-rest-api).
+func (c *GitHubConfig) WebAddress() string {
+	u, err := url.Parse(c.Endpoint)
+	if err != nil {
+		return "https://github.com"
+	}
+	return u.Scheme + "://" + strings.TrimPrefix(u.Host, "api.")
+}
+
+// IsMetricEnabled returns a function that reports whether a metric is emitted, by its name in metadata.yaml.
+func (c *Config) IsMetricEnabled() (func(name string) bool, error) {
+	settings := confmap.New()
+	if err := settings.Marshal(c.MetricsBuilderConfig); err != nil {
+		return nil, err
+	}
+	return func(name string) bool {
+		enabled, _ := settings.Get("metrics::" + name + "::enabled").(bool)
+		return enabled
+	}, nil
+}

@@ -87,6 +87,14 @@ func Load(ctx context.Context, uris []string) (*Collector, error) {
 	return c, nil
 }
 
+// Text returns a setting of any component, by its path; empty when there is none.
+func (c *Collector) Text(path string) string {
+	if value := c.conf.Get(path); value != nil {
+		return fmt.Sprint(value)
+	}
+	return ""
+}
+
 // section returns a part of the configuration that is a map; empty where it is none.
 func (c *Collector) section(path string) map[string]any {
 	values, _ := c.conf.Get(path).(map[string]any)
