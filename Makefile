@@ -31,6 +31,7 @@ export GX_PROMETHEUS    ?= $(CURDIR)/$(CACHE)/prometheus/usr/bin/prometheus
 export GX_PROMTOOL      ?= $(dir $(GX_PROMETHEUS))promtool
 export GX_REDIS         ?= $(CURDIR)/$(CACHE)/redis/redis-server
 export GX_RABBITMQ      ?= $(CURDIR)/$(CACHE)/rabbitmq/rabbitmq-server
+export GX_CHROMIUM      ?= $(CURDIR)/$(CACHE)/chromium/chromium
 export GX_SYSTEMD_ANALYZE ?= $(CURDIR)/$(CACHE)/systemd/systemd-analyze
 export GX_GITHUB_SCHEMA ?= $(CURDIR)/$(CACHE)/github-schema/schema.graphql
 export GX_COLLECTOR     ?= $(CURDIR)/$(COLLECTOR)
@@ -74,6 +75,11 @@ build-oldest: ## Build the collector from the oldest supported versions: bin/ote
 demo: test-deps build ## Run the collector against a scripted GitHub, with Prometheus and dashboards; Ctrl-C ends it
 	@go build -o bin/gxdemo ./internal/demo/cmd/gxdemo
 	@scripts/demo
+
+.PHONY: pictures
+pictures: test-deps build ## Take the pictures of the dashboards in docs/images from the demo (4 minutes)
+	@go build -o bin/gxdemo ./internal/demo/cmd/gxdemo
+	@scripts/pictures
 
 .PHONY: redis-ha
 redis-ha: test-deps build ## Run three replicas on Redis against a scripted GitHub, with Prometheus; Ctrl-C ends it
@@ -248,7 +254,7 @@ vet: ## Run go vet
 .PHONY: env
 env: ## Print the variables the tests read, for eval "$(make -s env)"
 	@printf 'export %s=%q\n' GX_PROMETHEUS "$$GX_PROMETHEUS" GX_PROMTOOL "$$GX_PROMTOOL" GX_REDIS "$$GX_REDIS" \
-		GX_RABBITMQ "$$GX_RABBITMQ" GX_SYSTEMD_ANALYZE "$$GX_SYSTEMD_ANALYZE" \
+		GX_RABBITMQ "$$GX_RABBITMQ" GX_CHROMIUM "$$GX_CHROMIUM" GX_SYSTEMD_ANALYZE "$$GX_SYSTEMD_ANALYZE" \
 		GX_GITHUB_SCHEMA "$$GX_GITHUB_SCHEMA" GX_COLLECTOR "$$GX_COLLECTOR" \
 		GX_CTL "$$GX_CTL" GX_COLLECTOR_OLDEST "$$GX_COLLECTOR_OLDEST" \
 		GX_ETCD "$$GX_ETCD" GX_KUBE_APISERVER "$$GX_KUBE_APISERVER"

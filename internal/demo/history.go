@@ -17,8 +17,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// historyStep is the distance of two samples of the history. An increase over an hour needs two samples.
-const historyStep = 30 * time.Minute
+// historyStep is the distance of two samples of the history. An increase over an hour needs some samples.
+const historyStep = 15 * time.Minute
 
 // History is what Prometheus would have if it had scraped the exporter since the look-back began.
 type History struct {

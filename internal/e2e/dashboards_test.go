@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -263,10 +264,43 @@ func startDemo(t *testing.T) *demo {
 	return d
 }
 
-// TestDemoDashboards: in the demo, every query of every panel of every dashboard has data.
-func TestDemoDashboards(t *testing.T) {
+// TestDemo: every query of every panel of every dashboard has data in the demo; its page draws all of them; what it
+// prints is true.
+func TestDemo(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
+	d.checkOutput(t)
+	d.checkQueries(t)
+	d.checkPage(t)
+}
+
+// checkOutput checks what the demo prints: addresses that answer, people and repositories, queries that have data.
+func (d *demo) checkOutput(t *testing.T) {
+	t.Helper()
+	out := d.Output()
+	address := regexp.MustCompile(`(?m)^(?:dashboards|Prometheus|metrics|health) +(http\S+)$`)
+	addresses := address.FindAllStringSubmatch(out, -1)
+	require.Len(t, addresses, 4, out)
+	require.Less(t, strings.Index(out, addresses[3][1]), strings.Index(out, "collector start"), "addresses come first")
+	for _, address := range addresses {
+		_, err := getBody(t.Context(), address[1])
+		require.NoError(t, err)
+	}
+	require.Regexp(t, `everything is read: \d+ commits, \d+ merged pull requests, \d+ reviews in two weeks`, out)
+	people := regexp.MustCompile(`(?m)^  dev-[0-9a-f]{8}(?: +\d+){5}$`).FindAllString(out, -1)
+	require.Len(t, people, 5, out)
+	require.Regexp(t, `(?m)^  opentelemetry-collector +\d+ +\d+$`, out)
+	_, queries, found := strings.Cut(out, "Three queries to try")
+	require.True(t, found, out)
+	for _, query := range strings.Split(queries, "\n")[1:4] {
+		dom, log := d.browse(t, "query="+url.QueryEscape(strings.TrimSpace(query)))
+		require.Equal(t, 2, strings.Count(dom, `data-state="drawn"`), "%s: %s", query, log)
+	}
+}
+
+// checkQueries evaluates every query of every panel of every dashboard.
+func (d *demo) checkQueries(t *testing.T) {
+	t.Helper()
 	for _, board := range loadDashboards(t) {
 		for _, p := range board.panels() {
 			for _, target := range p.Targets {
@@ -293,4 +327,35 @@ func TestDemoDashboards(t *testing.T) {
 			}
 		}
 	}
+}
+
+// checkPage draws every dashboard in Chromium: no panel fails or is empty, and the console has no message.
+func (d *demo) checkPage(t *testing.T) {
+	t.Helper()
+	panelState := regexp.MustCompile(`data-state="(\w+)"`)
+	for _, board := range loadDashboards(t) {
+		dom, log := d.browse(t, "d="+board.name)
+		states := make(map[string]int)
+		for _, found := range panelState.FindAllStringSubmatch(dom, -1) {
+			states[found[1]]++
+		}
+		require.Equal(t, map[string]int{"done": 1, "drawn": len(board.panels())}, states, "%s: %s", board.name, log)
+		require.NotContains(t, log, "CONSOLE", board.name)
+		require.Contains(t, dom, board.Title)
+	}
+	_, log := d.browse(t, "d=nothing") // the check above can fail
+	require.Contains(t, log, "CONSOLE")
+}
+
+// browse opens the page in Chromium with parameters, and returns the page as it is then, and the log.
+func (d *demo) browse(t *testing.T, page string) (dom, log string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), proctest.ProgramPath(t, "GX_CHROMIUM"), "--headless", "--no-sandbox",
+		"--disable-gpu", "--window-size=1400,1600", "--virtual-time-budget=60000", "--enable-logging=stderr",
+		"--user-data-dir="+t.TempDir(), "--dump-dom", "http://"+d.page+"/?"+page)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, stderr.String())
+	return string(out), stderr.String()
 }

@@ -72,6 +72,7 @@ func TestTestDepsNamed(t *testing.T) {
 	require.NoError(t, os.WriteFile(there, []byte("#!/bin/sh\n"), 0o700))
 	env := []string{
 		"GX_PROMETHEUS=" + there, "GX_REDIS=" + there, "GX_RABBITMQ=" + there, "GX_GITHUB_SCHEMA=" + there,
+		"GX_CHROMIUM=" + there, "GX_SYSTEMD_ANALYZE=" + there,
 	}
 	const run = `apt-get() { echo "apt-get was called"; return 1; }; npm() { echo "npm was called"; return 1; }
 		export -f apt-get npm; scripts/install-test-deps "$CACHE"`

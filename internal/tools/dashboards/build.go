@@ -188,6 +188,9 @@ func (p panel) bars() *dashboard.PanelBuilder {
 	options := bargauge.NewOptions()
 	options.DisplayMode, options.Orientation = common.BarGaugeDisplayModeBasic, common.VizOrientationHorizontal
 	options.ReduceOptions = reduce()
+	if p.width < 7 {
+		options.NamePlacement = common.BarGaugeNamePlacementTop
+	}
 	if p.min == nil {
 		p.min = new(0.0)
 	}

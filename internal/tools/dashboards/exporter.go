@@ -73,7 +73,7 @@ func addNow(d *dashboard.DashboardBuilder) {
 			steps: []step{{0, green}, {1, yellow}}, queries: []query{{own("gaps"), "{{org}}"}},
 		},
 		{
-			title: "Unhealthy dependencies", unit: count,
+			title: "Unhealthy", unit: count,
 			description: "Dependencies of all replicas that are unhealthy now, such as GitHub, Redis or RabbitMQ.",
 			steps:       []step{{0, green}, {1, red}},
 			queries:     []query{{"sum(gh_exporter_dependency_health == bool 0)", "Unhealthy"}},
