@@ -339,6 +339,15 @@ func TestHealthyIsSilent(t *testing.T) {
 	runPromtool(t, newDeployment(t, end+1), nil, append(ledByOne(end), nothingFired(0, end)))
 }
 
+// TestRemovedOrganizationIsSilent: no alert fires after an organization was removed from the configuration.
+func TestRemovedOrganizationIsSilent(t *testing.T) {
+	t.Parallel()
+	const end = healthyMinutes + 150
+	d := newDeployment(t, end+1)
+	d.apply(t, &change{Match: `{org="widgets"}`, During: "_"}, healthyMinutes, end+1)
+	runPromtool(t, d, nil, []expectation{nothingFired(0, end)})
+}
+
 // ledByOne is the expectation that the recorded series have each organization once, with one leader.
 func ledByOne(at int) []expectation {
 	return []expectation{
