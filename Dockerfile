@@ -6,24 +6,17 @@
 #
 #   docker build --build-arg REVISION=$(git rev-parse HEAD) --tag githubexporter .
 #
-# A release sets PROGRAMS=prebuilt and has the programs in the build context: nothing is compiled then.
-ARG PROGRAMS=compiled
-
-FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS compiled
+# A release has the programs in the build context, in a folder named by the platform: nothing is compiled then.
+FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS programs
+ARG TARGETPLATFORM
 ARG TARGETOS
 ARG TARGETARCH
 ARG REVISION
 WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH REVISION=$REVISION scripts/build-programs /programs
-
-FROM scratch AS prebuilt
-ARG TARGETPLATFORM
-COPY $TARGETPLATFORM/ /programs/
-
-# hadolint ignore=DL3006
-FROM ${PROGRAMS} AS programs
+    if [ -d "$TARGETPLATFORM" ]; then cp -r "$TARGETPLATFORM" /programs; else \
+      GOOS=$TARGETOS GOARCH=$TARGETARCH REVISION=$REVISION scripts/build-programs /programs; fi
 
 FROM --platform=$BUILDPLATFORM alpine:3.22 AS files
 RUN mkdir /state

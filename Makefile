@@ -43,6 +43,10 @@ export GX_COLLECTOR_OLDEST ?= $(CURDIR)/$(COLLECTOR)-oldest
 export GX_ETCD           ?= $(CURDIR)/$(CACHE)/etcd/usr/bin/etcd
 export GX_KUBE_APISERVER ?= $(CURDIR)/$(CACHE)/kube-apiserver/kube-apiserver
 
+# The same for `make test-image`.
+export GX_PODMAN         ?= $(CURDIR)/$(CACHE)/podman/podman
+export GX_IMAGE_BASES    ?= $(CURDIR)/$(CACHE)/image-bases
+
 FUZZTIME      ?= 30s
 FUZZPARALLEL  ?= 2
 BENCH         ?= .
@@ -176,6 +180,10 @@ test-rules: test-deps ## Check and test the rules, alerts and the mixin of deplo
 test-manifests: test-deps build ## Run the tests of the Helm chart and the kustomize overlays
 	cd $(MANIFESTS) && go test $(INTEGRATION) -timeout $(TESTTIMEOUT) -v ./...
 
+.PHONY: test-image
+test-image: image-test-deps build ## Build the Dockerfile with podman, and run the image read-only; needs namespaces
+	cd $(RELEASE) && go test -count=1 -timeout $(TESTTIMEOUT) -tags image -v -run TestContainer ./...
+
 .PHONY: test-kubernetes
 test-kubernetes: kube-test-deps test-deps build ## Run the election, and apply all manifests, on a real API server
 	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
@@ -202,6 +210,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 .PHONY: test-deps
 test-deps: ## Fetch what the tests need besides Go into .cache/: Prometheus, Redis, RabbitMQ, GitHub's schema
 	@scripts/install-test-deps "$(CURDIR)/$(CACHE)"
+
+.PHONY: image-test-deps
+image-test-deps: ## Fetch podman and what stands for the base images into .cache/
+	@scripts/install-image-test-deps "$(CURDIR)/$(CACHE)"
 
 .PHONY: kube-test-deps
 kube-test-deps: ## Fetch etcd and compile kube-apiserver into .cache/; the first time takes minutes
@@ -247,7 +259,7 @@ vet: ## Run go vet
 	go vet ./...
 	go vet $(INTEGRATION) ./...
 	cd $(E2E) && go vet -tags upgrade ./...
-	cd $(RELEASE) && go vet ./...
+	cd $(RELEASE) && go vet -tags image ./...
 	cd $(MANIFESTS) && go vet -tags kubernetes ./... && go vet $(INTEGRATION) ./...
 	go vet -tags kubernetes $(KUBERNETES)
 

@@ -105,7 +105,7 @@ func TestDockerfile(t *testing.T) {
 	require.Equal(t, "CMD", only[*instructions.HealthCheckCommand](t, d.final).Health.Test[0])
 
 	goVersion := find(t, `(?m)^go (\S+)$`, "go.mod")
-	image := find(t, `(?m)^FROM --platform=\S+ golang:([0-9.]+)-\S+ AS compiled$`, "Dockerfile")
+	image := find(t, `(?m)^FROM --platform=\S+ golang:([0-9.]+)-\S+ AS programs$`, "Dockerfile")
 	require.GreaterOrEqual(t, version.Compare("go"+image, "go"+goVersion), 0, "%s is older than %s", image, goVersion)
 }
 

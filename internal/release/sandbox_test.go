@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,20 +103,27 @@ func serveGitHub(t *testing.T) (env []string, health, metrics string) {
 // quiet keeps the collector's own metrics off the port that all collectors of this machine would use.
 const quiet = "--set=service::telemetry::metrics::level=none"
 
-// awaitMetrics waits until a metrics page shows activity and the build, and returns it.
-func awaitMetrics(t *testing.T, p *proctest.Process, address string) string {
+// buildInfo matches the metric of a build with all its labels.
+var buildInfo = regexp.MustCompile(
+	`gh_exporter_build_info\{.*collector="v0\.\d+\.0".*goversion="go1\..*version="\d+\.\d+\.\d+".*\} 1\n`)
+
+// awaitMetrics waits until the metrics page of a process shows activity and the build.
+func awaitMetrics(t *testing.T, p *proctest.Process, address string) {
 	t.Helper()
-	var page string
-	eventually(t, time.Minute, func() (err error) {
+	eventually(t, time.Minute, func() error {
 		require.False(t, p.HasExited(), "the collector has ended")
-		page, err = getBody(t.Context(), "http://"+address+"/metrics")
-		if err == nil && !strings.Contains(page, "gh_activity_commits_24h{") {
-			err = fmt.Errorf("no activity in %d bytes", len(page))
-		}
-		return err
+		return checkMetrics(t, address)
 	})
-	require.Regexp(t, `gh_exporter_build_info\{.*collector="v0\.\d+\.0".*goversion="go1\..*version="\d+\.\d+\.\d+".*\} 1\n`, page)
-	return page
+}
+
+// checkMetrics returns an error unless a metrics page shows activity and the build.
+func checkMetrics(t *testing.T, address string) error {
+	t.Helper()
+	page, err := getBody(t.Context(), "http://"+address+"/metrics")
+	if err == nil && (!strings.Contains(page, "gh_activity_commits_24h{") || !buildInfo.MatchString(page)) {
+		err = fmt.Errorf("no activity, or no build, in %d bytes", len(page))
+	}
+	return err
 }
 
 // getBody returns the body of a page.
