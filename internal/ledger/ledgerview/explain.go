@@ -103,15 +103,15 @@ func MeasureOf(m Metric) (measure int, ok bool) {
 	return 0, false
 }
 
-// EventsBetween calls yield with the events of each kind, account and repository from an exclusive start to an inclusive
-// end, whatever has been read: it counts what the ledger has.
+// EventsBetween calls yield with the events of each kind, account and repository from an exclusive start to an
+// inclusive end, whatever has been read: it counts what the ledger has.
 func (v *View) EventsBetween(after, until time.Time, yield func(*Explanation)) {
 	v.visitLabelled(func(cov *ledger.RepoCoverage, label *userLabel, s *series) {
 		for _, kind := range activity.Kinds() {
 			list := s.events[kind.Index()]
 			found := Explanation{
-				Series: Series{cov.Name, label.text}, Metric: MetricCount + Metric(kind.Index()), //nolint:gosec // a kind
-				After: after, Until: until,
+				Series: Series{cov.Name, label.text}, After: after, Until: until,
+				Metric: MetricCount + Metric(kind.Index()), //nolint:gosec // a kind
 			}
 			found.add(cov.ID, kind, list[countUntil(list, after.Unix()):countUntil(list, until.Unix())])
 			if len(found.Events) > 0 {

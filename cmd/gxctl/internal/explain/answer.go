@@ -4,7 +4,6 @@
 package explain
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -150,7 +149,7 @@ func (c *contents) add(numbers map[[3]string]*Number, e *ledgerview.Explanation,
 
 // write writes the answer as lines.
 func (a *Answer) write(to io.Writer) error {
-	w := bufio.NewWriter(to)
+	w := &strings.Builder{}
 	exclude := "none"
 	if len(a.Exclude) > 0 {
 		exclude = strings.Join(a.Exclude, ", ")
@@ -171,5 +170,6 @@ func (a *Answer) write(to io.Writer) error {
 	if len(a.Series) == 0 {
 		fmt.Fprintln(w, "\nno series matches")
 	}
-	return w.Flush()
+	_, err := io.WriteString(to, w.String())
+	return err
 }

@@ -42,15 +42,17 @@ func writeConfig(t *testing.T, store string) string {
 func TestWrongUsage(t *testing.T) {
 	config := writeConfig(t, "")
 	for want, args := range map[string][]string{
-		"--config is missing":                {"--org", "acme"},
-		"--org is missing":                   {"--config", config},
-		`--org: "umbrella" is not`:           {"--config", config, "--org", "umbrella"},
-		"--window: \"1h\", want":             {"--config", config, "--org", "acme", "--window", "1h"},
-		"--metric: \"stars\", want":          {"--config", config, "--org", "acme", "--metric", "stars"},
-		"--metric: \"gh_activity_last_event": {"--config", config, "--org", "acme", "--metric", "gh_activity_last_event_unixtime"},
-		"--since: want a duration":           {"--config", config, "--org", "acme", "--since", "yesterday"},
-		"--since: counts all":                {"--config", config, "--org", "acme", "--since", "1h", "--window", "7d"},
-		"--at: ":                             {"--config", config, "--org", "acme", "--at", "noon"},
+		"--config is missing":       {"--org", "acme"},
+		"--org is missing":          {"--config", config},
+		`--org: "umbrella" is not`:  {"--config", config, "--org", "umbrella"},
+		"--window: \"1h\", want":    {"--config", config, "--org", "acme", "--window", "1h"},
+		"--metric: \"stars\", want": {"--config", config, "--org", "acme", "--metric", "stars"},
+		"--metric: \"gh_activity_last_event": {
+			"--config", config, "--org", "acme", "--metric", "gh_activity_last_event_unixtime",
+		},
+		"--since: want a duration": {"--config", config, "--org", "acme", "--since", "yesterday"},
+		"--since: counts all":      {"--config", config, "--org", "acme", "--since", "1h", "--window", "7d"},
+		"--at: ":                   {"--config", config, "--org", "acme", "--at", "noon"},
 	} {
 		code, output := run(t, args...)
 		require.Equal(t, cli.ExitUsage, code, output)
@@ -89,7 +91,8 @@ func TestWrite(t *testing.T) {
 	require.Contains(t, text.String(), "excluded users: none\nnote: one\n\nno series matches\n")
 	answer.Exclude = []string{"bot-*"}
 	answer.Series = []*Number{{
-		Repo: "api", User: "ann", Metric: "gh_activity_commits_24h", Value: 1, After: at.Add(-24 * time.Hour), Until: at,
+		Repo: "api", User: "ann", Metric: "gh_activity_commits_24h", Value: 1, After: at.Add(-24 * time.Hour),
+		Until:  at,
 		Events: []Event{{Kind: "commit", Time: at, Adds: 1, URL: "https://github.com/acme/api/commit/c1"}},
 	}}
 	text.Reset()

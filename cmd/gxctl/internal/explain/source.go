@@ -119,8 +119,8 @@ func (s *source) open(
 		return store, func() { _ = client.Close() }, nil
 	}
 	if config.Storage == "" {
-		return nil, nil, errors.New("the state is in the memory of the collector: there is nothing to read; configure " +
-			"storage or redis")
+		return nil, nil, errors.New("the state is in the memory of the collector: there is nothing to read; " +
+			"configure storage or redis")
 	}
 	return s.openFile(onCorrupt)
 }

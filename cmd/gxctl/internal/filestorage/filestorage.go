@@ -77,7 +77,7 @@ func copyDatabase(from, to string) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	for range maxAttempts {
 		before, err := readMetaPages(source)
 		if err != nil {

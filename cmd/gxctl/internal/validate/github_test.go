@@ -155,7 +155,7 @@ func TestGitHub(t *testing.T) {
 		},
 		"no metadata": {
 			credential: githubtest.Credential{Forbidden: []string{"metadata"}}, code: cli.ExitFailure,
-			want: []string{"fail  github permission metadata (acme): the credential lacks it: the list of repositories"},
+			want: []string{"fail  github permission metadata (acme): the credential lacks it: the list of repos"},
 		},
 		"unknown organization": {
 			org: "acne", code: cli.ExitFailure,
