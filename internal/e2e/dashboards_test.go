@@ -254,6 +254,7 @@ func startDemo(t *testing.T) *demo {
 		d.Env = append(d.Env, fmt.Sprintf("GX_%s_PORT=%d", variable, proctest.Port(t, proctest.FreeAddress(t))))
 	}
 	d.Run()
+	t.Cleanup(func() { d.Stop() }) // with SIGTERM, so that the script stops what it has started
 	eventually(t, 2*time.Minute, func() error {
 		require.False(t, d.HasExited(), d.Output())
 		if !strings.Contains(d.Output(), "Ctrl-C stops it") {
