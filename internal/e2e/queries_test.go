@@ -27,7 +27,7 @@ func documentedQueries(text string) []string {
 	var queries []string
 	for _, block := range fencedBlock.FindAllStringSubmatch(text, -1) {
 		if block[1] == "promql" {
-			queries = append(queries, strings.TrimSpace(block[2]))
+			queries = append(queries, queriesOfBlock(block[2])...)
 		}
 	}
 	column := -1
@@ -42,6 +42,21 @@ func documentedQueries(text string) []string {
 			for _, code := range regexp.MustCompile("`([^`]*gh_[^`]*)`").FindAllStringSubmatch(cells[column], -1) {
 				queries = append(queries, code[1])
 			}
+		}
+	}
+	return queries
+}
+
+// queriesOfBlock returns the queries of a block: one begins at each line that is not indented and is no comment.
+func queriesOfBlock(text string) []string {
+	var queries []string
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
+		case len(queries) > 0 && strings.HasPrefix(line, " "):
+			queries[len(queries)-1] += line
+		default:
+			queries = append(queries, line)
 		}
 	}
 	return queries
