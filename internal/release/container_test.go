@@ -42,13 +42,14 @@ func buildBase(t *testing.T, name string, environment ...string) {
 		filepath.Join(os.Getenv("GX_IMAGE_BASES"), name))
 }
 
-// buildImage builds the Dockerfile in a folder and returns the id of the image, which depends on every byte in it.
+// buildImage builds the Dockerfile in a folder and returns the hashes of the layers, the configuration and the history
+// of the image. Its id has besides the random id of the container in which it was made.
 func buildImage(t *testing.T, folder string) string {
 	t.Helper()
 	revision := strings.TrimSpace(runCommand(t, tree(t), nil, "git", "rev-parse", "HEAD"))
 	podman(t, "build", "--format", "docker", "--pull-never", "--network", "host", "--layers=false", "--timestamp", "0",
 		"--platform", "linux/"+runtime.GOARCH, "--build-arg", "REVISION="+revision, "--tag", tag, folder)
-	return podman(t, "image", "inspect", "--format", "{{.Id}}", tag)
+	return podman(t, "image", "inspect", "--format", "{{json .RootFS}} {{json .Config}} {{json .History}}", tag)
 }
 
 // tag names the image of the test.
