@@ -122,11 +122,11 @@ func (s *source) open(
 		return nil, nil, errors.New("the state is in the memory of the collector: there is nothing to read; " +
 			"configure storage or redis")
 	}
-	return s.openFile(onCorrupt)
+	return s.openFile(ctx, onCorrupt)
 }
 
 // openFile opens a copy of the database of file_storage.
-func (s *source) openFile(onCorrupt func(string, error)) (ledger.Store, func(), error) {
+func (s *source) openFile(ctx context.Context, onCorrupt func(string, error)) (ledger.Store, func(), error) {
 	id := s.receiver.Config.Storage
 	if kind, _, _ := strings.Cut(id, "/"); kind != "file_storage" {
 		return nil, nil, fmt.Errorf("storage: the extension %q is not file_storage, whose files alone can be read", id)
@@ -144,5 +144,5 @@ func (s *source) openFile(onCorrupt func(string, error)) (ledger.Store, func(), 
 		return nil, nil, err
 	}
 	store := extstore.New(reader, extstore.Settings{OnCorrupt: onCorrupt})
-	return store, func() { _ = reader.Close(context.Background()) }, nil
+	return store, func() { _ = reader.Close(ctx) }, nil
 }
