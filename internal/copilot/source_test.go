@@ -236,7 +236,8 @@ func documentedRequests(t *testing.T) (of requestsOfADay) {
 	sentence := strings.Join(strings.Fields(string(text)), " ")
 	_, sentence, _ = strings.Cut(sentence, "With an interval of six hours")
 	n, err := fmt.Sscanf(sentence, " this makes %d requests a day for each report of 28 days and up to %d downloads, "+
-		"%d for teams, %d for repositories, and %d for seats", &of.api, &of.files, &of.teams, &of.repositories, &of.seats)
+		"%d for teams, %d for repositories, and %d for seats",
+		&of.api, &of.files, &of.teams, &of.repositories, &of.seats)
 	require.NoError(t, err)
 	require.Equal(t, 5, n)
 	return of

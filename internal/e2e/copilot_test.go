@@ -654,8 +654,8 @@ func TestCopilotFailover(t *testing.T) {
 	g.awaitCopilot(t, other.collector, time.Minute)
 }
 
-// TestCopilotLeaderPerOrganization: with a leader for each organization, and emission by it alone, the series of an owner
-// are on the page of one replica. When it is killed, the other one has them all, and requests no report again.
+// TestCopilotLeaderPerOrganization: with a leader for each organization, and emission by it alone, the series of an
+// owner are on the page of one replica. When it is killed, the other one has them all, and requests no report again.
 func TestCopilotLeaderPerOrganization(t *testing.T) {
 	t.Parallel()
 	g, orgs := startCopilotOrganizations(t, "first", "second")
@@ -692,7 +692,7 @@ func TestCopilotLeaderPerOrganization(t *testing.T) {
 	require.Zero(t, g.Count("organization-28-day")+g.Count("users-28-day")+g.Count("enterprise-28-day"))
 }
 
-// awaitSeriesOf waits until the page has exactly the expected series of Copilot. owners name those of them in a failure.
+// awaitSeriesOf waits until the page has exactly the expected series of Copilot. owners name them in a failure.
 func (c *collector) awaitSeriesOf(t *testing.T, want map[string]float64, owners ...string) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
