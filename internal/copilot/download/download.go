@@ -124,14 +124,14 @@ func (c *Client) Read(ctx context.Context, link string, use func(io.Reader) erro
 	defer cancel()
 	response, err := c.send(limited, target)
 	if err != nil {
-		return causeOr(ctx, failure(target.Hostname(), err))
+		return causeOr(ctx, failure(limited, target.Hostname(), err))
 	}
 	defer response.Body.Close()
 	host := response.Request.URL.Hostname()
 	if response.StatusCode != http.StatusOK {
 		return &Error{Reason: statusReason(response.StatusCode), Host: host, Status: response.StatusCode}
 	}
-	body := &body{ctx: ctx, host: host, source: response.Body, left: c.settings.MaxBytes}
+	body := &body{ctx: ctx, limited: limited, host: host, source: response.Body, left: c.settings.MaxBytes}
 	return use(body)
 }
 
@@ -192,10 +192,11 @@ func causeOr(ctx context.Context, err error) error {
 
 // body is the content of a file within its bounds.
 type body struct {
-	ctx    context.Context // io.Reader has none
-	host   string
-	source io.Reader
-	left   int64
+	ctx     context.Context // io.Reader has none
+	limited context.Context // ctx with the time limit of the file
+	host    string
+	source  io.Reader
+	left    int64
 }
 
 // Read implements io.Reader.
@@ -205,9 +206,9 @@ func (b *body) Read(into []byte) (int, error) {
 	switch {
 	case b.left < 0:
 		return 0, &Error{Reason: ReasonSize, Host: b.host}
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && b.limited.Err() == nil:
 		return size, err
 	default:
-		return size, causeOr(b.ctx, failure(b.host, err))
+		return size, causeOr(b.ctx, failure(b.limited, b.host, err))
 	}
 }

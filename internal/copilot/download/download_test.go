@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -357,4 +358,27 @@ func FuzzLink(f *testing.F) {
 		require.Contains(t, []Reason{ReasonLink, ReasonHost}, failure.Reason)
 		require.NotContains(t, err.Error(), secret)
 	})
+}
+
+// TestClosedByTimeout checks a read that sees the closed connection in place of the time limit that closed it.
+func TestClosedByTimeout(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	<-over.Done()
+	read := func(limited context.Context, failure error) error {
+		b := &body{ctx: t.Context(), limited: limited, host: "a", source: iotest.ErrReader(failure), left: 1}
+		_, err := b.Read(make([]byte, 1))
+		return err
+	}
+	closed := &net.OpError{Op: "read", Err: net.ErrClosed}
+	for _, failure := range []error{closed, io.ErrUnexpectedEOF} {
+		failed, ok := errors.AsType[*Error](read(over, failure))
+		require.True(t, ok)
+		require.Equal(t, ReasonTimeout, failed.Reason)
+	}
+	failed, ok := errors.AsType[*Error](read(t.Context(), closed))
+	require.True(t, ok)
+	require.Equal(t, ReasonNetwork, failed.Reason)
+	require.Equal(t, io.ErrUnexpectedEOF, read(t.Context(), io.ErrUnexpectedEOF), "a file that was cut off")
 }

@@ -124,13 +124,14 @@ func statusReason(status int) Reason {
 	}
 }
 
-// failure returns the *Error for an error of the HTTP client. The error itself may have the link in its text, so only
-// causes of known types are kept.
-func failure(host string, err error) *Error {
+// failure returns the *Error for an error of the HTTP client, whose requests end with a context. The error itself may
+// have the link in its text, so only causes of known types are kept. Where the time is over, a read may see the closed
+// connection before it sees the end of the context.
+func failure(limited context.Context, host string, err error) *Error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	if isTimeout(err) {
+	if isTimeout(err) || errors.Is(limited.Err(), context.DeadlineExceeded) {
 		return &Error{Reason: ReasonTimeout, Host: host}
 	}
 	return &Error{Reason: ReasonNetwork, Host: host, Err: knownCause(err)}
