@@ -56,8 +56,8 @@ func buildImage(t *testing.T, folder string) string {
 const tag = "localhost/githubexporter:test"
 
 // TestContainer builds the image as a release does, with the built programs in the build context, and runs it as a
-// container with a read-only root file system and without capabilities: it reads the scripted GitHub, and its own health check
-// succeeds.
+// container with a read-only root file system and without capabilities: it reads the scripted GitHub, and its own
+// health check succeeds.
 func TestContainer(t *testing.T) {
 	buildBase(t, "golang", "ENV PATH=/usr/local/go/bin:/usr/bin:/bin GOPATH=/go GOTOOLCHAIN=local")
 	buildBase(t, "alpine")
