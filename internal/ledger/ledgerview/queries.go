@@ -73,8 +73,8 @@ func (v *View) RepoName(repo int64) (string, bool) {
 	return cov.Name, true
 }
 
-// Users returns the labels of users with a series in the last visit, and the type of their accounts; not those that stand
-// for accounts of several types, or for none.
+// Users returns the labels of users with a series in the last visit, and the type of their accounts; not those that
+// stand for accounts of several types, or for none.
 func (v *View) Users() map[string]activity.AccountType {
 	v.mu.Lock()
 	defer v.mu.Unlock()
