@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func compareExplanation(shown map[string]string, found *explanation) error {
 		return fmt.Errorf("%d numbers on the page, %d of gxctl", len(shown), len(found.Series))
 	}
 	for _, s := range found.Series {
-		if name := s.Repo + " " + s.User + " " + s.Metric; shown[name] != fmt.Sprint(s.Value) {
+		if name := s.Repo + " " + s.User + " " + s.Metric; shown[name] != strconv.Itoa(s.Value) {
 			return fmt.Errorf("%s: %q on the page, %d of gxctl", name, shown[name], s.Value)
 		}
 		sum := 0

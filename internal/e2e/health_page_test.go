@@ -59,7 +59,8 @@ func TestHealthPage(t *testing.T) {
 		return nil
 	})
 	for _, want := range []string{
-		"<td>" + org + "</td><td>leader</td>", "Role: <b>leader</b>", "coverage lag", "gaps", "github_access", "storage",
+		"<td>" + org + "</td><td>leader</td>", "Role: <b>leader</b>", "coverage lag", "gaps", "github_access",
+		"storage",
 	} {
 		require.Contains(t, page, want)
 	}

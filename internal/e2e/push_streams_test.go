@@ -225,8 +225,8 @@ func TestStreamsOfReplicas(t *testing.T) {
 	}
 }
 
-// awaitStreams waits until every expected metric was pushed after a time and within the last ten seconds: the metrics of
-// a replica by each, those of an organization by each or by one. A leader may yield its lease after the start.
+// awaitStreams waits until every expected metric was pushed after a time and within the last ten seconds: the metrics
+// of a replica by each, those of an organization by each or by one. A leader may yield its lease after the start.
 func awaitStreams(t *testing.T, b *pushBackend, replicas map[string]*replica, emitFrom string, since time.Time) {
 	t.Helper()
 	eventually(t, time.Minute, func() error {
