@@ -49,7 +49,7 @@ func New(settings Settings) (*Client, error) {
 	c.restAPI.BaseURL = rest
 	c.restAPI.UserAgent = settings.UserAgent
 	own := *settings.HTTP
-	own.CheckRedirect = checkRedirect
+	own.CheckRedirect, own.Timeout = checkRedirect, 0
 	c.http = &own
 	if settings.Credential != nil {
 		settings.Credential.bind(c)

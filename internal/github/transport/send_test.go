@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -108,6 +109,40 @@ func TestSendRetries(t *testing.T) {
 				}
 			}
 			require.Equal(t, test.reported, len(failures) == 1, "%v", failures)
+		})
+	}
+}
+
+// TestSendTimeout: an attempt lasts as long as its call allows, otherwise as the settings do, whatever the time-out of
+// the HTTP client is.
+func TestSendTimeout(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ ofCall, want time.Duration }{
+		"of the settings":    {0, 20 * time.Second},
+		"longer in the call": {30 * time.Second, 30 * time.Second},
+		"less in the call":   {5 * time.Second, 5 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				client, err := transport.New(transport.Settings{
+					Endpoint: "https://ghe.example.com/api/v3", Credential: transport.TokenCredential("token"),
+					Timeout: 20 * time.Second,
+					HTTP: &http.Client{
+						Timeout: 10 * time.Second,
+						Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+							<-r.Context().Done()
+							return nil, r.Context().Err()
+						}),
+					},
+				})
+				require.NoError(t, err)
+				call, began := getCall(transport.CallOptions{NoRetry: true}), time.Now()
+				call.Timeout = test.ofCall
+				_, err = client.Send(t.Context(), call)
+				require.Error(t, err)
+				require.Equal(t, test.want, time.Since(began))
+			})
 		})
 	}
 }

@@ -17,7 +17,8 @@ import (
 
 // Settings configure a Client.
 type Settings struct {
-	// HTTP is the base client: TLS, proxy, tracing. It may authenticate by itself. Its redirect policy is replaced.
+	// HTTP is the base client: TLS, proxy, tracing. It may authenticate by itself. Its redirect policy and
+	// its time-out are replaced.
 	HTTP *http.Client
 	// Endpoint is the REST base URL: https://api.github.com, https://HOST/api/v3 (Enterprise Server) or
 	// https://api.SUB.ghe.com (data residency), with a trailing slash or without. GraphQLEndpoint follows from it when
