@@ -106,6 +106,7 @@ generate: test-deps ## Regenerate code, the reference of the configuration and d
 	go generate ./...
 	cd internal/tools/configref && go generate .
 	cd $(DASHBOARDS) && go run . ../../../deploy/grafana
+	cp deploy/prometheus/alerts.yaml deploy/prometheus/recording*.yaml deploy/helm/githubexporter/files/
 	go test $(INTEGRATION) -run '(?i)graphql' ./internal/github
 
 .PHONY: fmt

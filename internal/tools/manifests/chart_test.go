@@ -4,7 +4,9 @@
 package manifests
 
 import (
+	"encoding/json"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -69,6 +71,33 @@ func TestServiceMonitorNeedsService(t *testing.T) {
 	values := merge(t, exampleValues(t, "minimal"), "serviceMonitor: {enabled: true}\nservice: {enabled: false}")
 	_, err := renderValues(t, values)
 	require.ErrorContains(t, err, "serviceMonitor.enabled needs service.enabled")
+}
+
+// TestPrometheusRules: each PrometheusRule has the groups of the file of deploy/prometheus that it is named after.
+func TestPrometheusRules(t *testing.T) {
+	rendered := loadExample(t, "external-secret")
+	for _, name := range []string{"recording", "recording-month", "recording-teams", "alerts"} {
+		raw, err := os.ReadFile(filepath.Join(deployDir, "prometheus", name+".yaml"))
+		require.NoError(t, err)
+		var want map[string]any
+		require.NoError(t, yaml.Unmarshal(raw, &want))
+		var got map[string]any
+		for _, object := range rendered.objects {
+			if object.GetKind() == "PrometheusRule" && strings.HasSuffix(object.GetName(), "-"+name) {
+				got = object.Object["spec"].(map[string]any)
+			}
+		}
+		require.NotEmpty(t, want["groups"], name)
+		require.JSONEq(t, toJSON(t, want), toJSON(t, got), name)
+	}
+	require.Nil(t, loadExample(t, "minimal").find("PrometheusRule", ""), "off by default")
+}
+
+func toJSON(t *testing.T, value any) string {
+	t.Helper()
+	raw, err := json.Marshal(value)
+	require.NoError(t, err)
+	return string(raw)
 }
 
 // TestLeaseNames: the Role lists the names of the Leases that the elector will use, and no others.
