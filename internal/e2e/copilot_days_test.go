@@ -56,7 +56,7 @@ func startMissedDay(t *testing.T, owner, scope, settings string) *missedDay {
 	m.rabbit = rabbittest.Start(t)
 	redis := redistest.Start(t)
 	replicas := startReplicas(t, 2, redis.Address, m.config(fmt.Sprintf(missedDayConfig, m.rabbit.URL()),
-		"enabled: true, seats: false, download_hosts: [127.0.0.1], scrape_interval: 3s, "+settings))
+		"enabled: true, seats: false, download_hosts: [127.0.0.2], scrape_interval: 3s, "+settings))
 	leads := awaitLeader(t, replicas)
 	m.leader, m.follower = replicas[leads], replicas[1-leads]
 	m.await(t, m.expectation(m.former).series)

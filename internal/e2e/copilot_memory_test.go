@@ -25,7 +25,7 @@ func TestCopilotMemory(t *testing.T) {
 	g.SetOrganization(org, &copilottest.Dataset{Large: large})
 	g.hold.Lock()
 	gx := startCollector(t, g.config(embedded+"\nactors: {label: none}", `enabled: true, org_28d: false,
-  org_users_28d: true, seats: false, download_hosts: [127.0.0.1], scrape_interval: 1h, download_timeout: 10m`))
+  org_users_28d: true, seats: false, download_hosts: [127.0.0.2], scrape_interval: 1h, download_timeout: 10m`))
 	gx.awaitComplete(t, org)
 	<-g.waiting // for the first file
 	gx.ResetPeakMemory()

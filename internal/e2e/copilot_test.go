@@ -4,12 +4,19 @@
 package e2e
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -75,7 +82,7 @@ func addCopilot(t *testing.T, github *githubtest.Server) *copilotGitHub {
 	}))
 	t.Cleanup(front.Close)
 	files := g.Files()
-	host := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	host := newFilesHost(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.isHalf.Load() {
 			g.serveHalves(w, r, files)
 			return
@@ -93,6 +100,26 @@ func addCopilot(t *testing.T, github *githubtest.Server) *copilotGitHub {
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw})
 	require.NoError(t, os.WriteFile(g.caFile, certificate, 0o600))
 	return g
+}
+
+// newFilesHost starts the host of the files at 127.0.0.2, so that 127.0.0.1 is an address that is not allowed.
+func newFilesHost(t *testing.T, files http.Handler) *httptest.Server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.2:0")
+	require.NoError(t, err)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 2)}, IsCA: true,
+		BasicConstraintsValid: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	host := &httptest.Server{Listener: listener, Config: &http.Server{Handler: files}, TLS: &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}},
+	}}
+	host.StartTLS()
+	return host
 }
 
 // serveHalves sends half of a file, and the other half when hold is free.
@@ -212,6 +239,7 @@ orgs:
 github:
   endpoint: %[3]q
   tls: {ca_file: %[4]q}
+  timeout: 90s # of a machine that does much else
   retry: {initial_interval: 100ms, max_interval: 1s}
   health: {probe_interval: 1s}
 %[5]s
@@ -222,11 +250,17 @@ copilot: {%[6]s}
 
 // copilotSettings reads every report of both owners.
 const copilotSettings = `enabled: true, org_28d: true, org_users_28d: true, enterprise_28d: true,
-  enterprise_users_28d: true, teams: true, repos: true, breakdown: {feature: true}, download_hosts: [127.0.0.1],
+  enterprise_users_28d: true, teams: true, repos: true, breakdown: {feature: true}, download_hosts: [127.0.0.2],
   scrape_interval: 1m, enterprise: {slug: ` + enterprise + `, auth: {token: ` + githubtest.DefaultToken + `}}`
 
 // copilotSeries returns the series of Copilot reports on the page.
 func (c *collector) copilotSeries(t *testing.T) map[string]float64 {
+	t.Helper()
+	return c.seriesOf(t, "gh_copilot_")
+}
+
+// seriesOf returns the series on the page whose names begin with one of the prefixes.
+func (c *collector) seriesOf(t *testing.T, prefixes ...string) map[string]float64 {
 	t.Helper()
 	found := make(map[string]float64)
 	page, err := c.page(t.Context())
@@ -235,7 +269,7 @@ func (c *collector) copilotSeries(t *testing.T) map[string]float64 {
 	}
 	for line := range strings.Lines(page) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
-		if ok && strings.HasPrefix(name, "gh_copilot_") {
+		if ok && slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			number, err := strconv.ParseFloat(value, 64)
 			require.NoError(t, err)
 			found[seriesName(name+"}")] = number
@@ -307,6 +341,9 @@ func (e *copilotExpectation) day(row copilottest.Row) string {
 	}
 	return row["day"].(string)
 }
+
+// dayOf returns the day of a row.
+func (*copilotExpectation) dayOf(row copilottest.Row) string { return row["day"].(string) }
 
 // addCounters adds the counters of a row, and of its dimensions.
 func (e *copilotExpectation) addCounters(row copilottest.Row, labels ...string) {
@@ -551,6 +588,7 @@ func (c *collector) awaitValue(
 // TestCopilotLabels compares the series of every report with the rows, with each setting of labels and users.
 func TestCopilotLabels(t *testing.T) {
 	t.Parallel()
+	g := startCopilotGitHub(t)
 	for name, test := range map[string]struct {
 		settings, actors string
 		switches         copilotSwitches
@@ -582,7 +620,6 @@ func TestCopilotLabels(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := startCopilotGitHub(t)
 			settings := strings.Replace(copilotSettings, "breakdown: {feature: true}", test.settings, 1)
 			if test.switches.withoutPulls {
 				settings = strings.Replace(settings, "repos: true", "repos: false", 1)
@@ -723,7 +760,7 @@ func TestCopilotEnterpriseOnce(t *testing.T) {
 	t.Parallel()
 	g, orgs := startCopilotOrganizations(t, "first", "second", "third")
 	config := g.config(embedded, `enabled: true, org_28d: false, enterprise_28d: true, seats: false,
-  download_hosts: [127.0.0.1], enterprise: {slug: `+enterprise+`, auth: {token: `+githubtest.DefaultToken+`}}`)
+  download_hosts: [127.0.0.2], enterprise: {slug: `+enterprise+`, auth: {token: `+githubtest.DefaultToken+`}}`)
 	_, rest, _ := strings.Cut(config, "github:\n")
 	gx := startCollector(t, "orgs:\n"+orgs+"github:\n"+rest)
 	gx.awaitValue(t, 8, fmt.Sprintf(

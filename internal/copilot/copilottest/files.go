@@ -110,6 +110,11 @@ func (s *Server) faultyLink(fault LinkFault, rest string) string {
 		return strings.Replace(s.settings.FilesURL, "https://", "http://", 1) + rest
 	case LoopbackLink:
 		return "https://127.0.0.1:1" + rest
+	case RefusedLink:
+		host, _ := url.Parse(s.settings.FilesURL)
+		return "https://" + host.Hostname() + ":1" + rest
+	case LocalhostLink:
+		return "https://localhost:1" + rest
 	case PrivateLink:
 		return "https://10.0.0.1" + rest
 	case UnlistedLink:
@@ -169,6 +174,10 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch status {
 	case http.StatusOK:
+		if f.link == HangingLink {
+			f.hang(w, r)
+			return
+		}
 		size := f.serve(w)
 		s.mu.Lock()
 		s.fileBytes += size
@@ -209,6 +218,13 @@ func (s *Server) fileStatus(r *http.Request, f *file) int {
 	}
 }
 
+// hang sends the first bytes of the file, and no more until the reader is gone.
+func (f *file) hang(w http.ResponseWriter, r *http.Request) {
+	_, _ = w.Write(f.content[:1])
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
 // serve sends the file and returns how many bytes it had.
 func (f *file) serve(w http.ResponseWriter) int64 {
 	if f.large != nil {
@@ -225,7 +241,10 @@ func (f *file) serve(w http.ResponseWriter) int64 {
 	return int64(len(content))
 }
 
-const longRow = 20 << 20
+const (
+	wideRow = 10 << 20
+	longRow = 20 << 20
+)
 
 // apply returns a file with a fault.
 func (f FileFault) apply(content []byte) []byte {
@@ -251,6 +270,10 @@ func (f FileFault) apply(content []byte) []byte {
 		return []byte(replaceNumbers(text, "-5"))
 	case HugeNumbers:
 		return []byte(replaceNumbers(text, "1e300"))
+	case WideRow:
+		return []byte(`{"a":"` + strings.Repeat("x", wideRow) + `",` + text[1:])
+	case OtherDays:
+		return []byte(anyDay.ReplaceAllString(text, `"day":"2025-11-01"`))
 	case UTF16:
 		return encodeUTF16(text)
 	default:
@@ -277,6 +300,10 @@ func (f FileFault) replace(text string) []byte {
 		return []byte(text + `{"a":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + "}\n")
 	case EmptyFile:
 		return nil
+	case BrokenGzip:
+		packed := compress([]byte(text))
+		packed[len(packed)-8] ^= 1 // the checksum is in the last eight bytes (https://www.rfc-editor.org/rfc/rfc1952)
+		return packed
 	case SentenceFile:
 		return []byte(stateResponses[Sentence].body)
 	default:
@@ -302,6 +329,7 @@ func encodeUTF16(text string) []byte {
 
 var (
 	quotedID = regexp.MustCompile(`("[a-z]+_id":)"([1-9][0-9]{0,15})"`)
+	anyDay   = regexp.MustCompile(`"day":"[0-9-]+"`)
 	counter  = regexp.MustCompile(`("(?:[a-z_]+_count|loc_[a-z_]+_sum|[a-z_]+_users)":)[0-9]+`)
 )
 

@@ -78,6 +78,9 @@ const (
 	LinkNotThere  LinkFault = "a file that is not there"
 	LinkWithError LinkFault = "a file that is answered with 500"
 	LinkIsBusy    LinkFault = "a file that is answered with 503"
+	LocalhostLink LinkFault = "a name with a private address"
+	HangingLink   LinkFault = "a file that never ends"
+	RefusedLink   LinkFault = "a port without a server"
 	// UnlistedRedirect and LoopbackRedirect are links to redirects.
 	UnlistedRedirect LinkFault = "a redirect off the list"
 	LoopbackRedirect LinkFault = "a redirect to 127.0.0.1"
@@ -96,6 +99,8 @@ const (
 	UnknownFields   FileFault = "unknown fields and values"
 	DuplicateRows   FileFault = "each row twice"
 	NumbersForIDs   FileFault = "ids as numbers"
+	WideRow         FileFault = "a row of 10 MB"
+	OtherDays       FileFault = "rows of other days"
 
 	Truncated       FileFault = "half a file"
 	ShortBody       FileFault = "a body shorter than its length"
@@ -110,6 +115,7 @@ const (
 	Nested          FileFault = "nested 100,000 deep"
 	EmptyFile       FileFault = "no bytes"
 	SentenceFile    FileFault = "a sentence"
+	BrokenGzip      FileFault = "gzip with a wrong checksum"
 )
 
 // Rule changes what matching requests get. Exactly one of State, Link and File is set.
