@@ -4,6 +4,7 @@
 package copilot
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
@@ -46,6 +47,8 @@ const (
 	firstAfter = 4 * time.Hour
 	// expectedAfter is the time after its end at which a day should be in the reports of 28 days.
 	expectedAfter = firstAfter + day
+	// maxMissedDays is how many days back a missed day may be: a report of 28 days could have no older one.
+	maxMissedDays = 30
 	// maxBackfill bounds the days that are read one by one after a report of 28 days failed.
 	maxBackfill = 3
 )
@@ -126,11 +129,19 @@ func (r *Rules) Targets(now time.Time, known map[Target]Progress) []Target {
 		add(Target{Type: report.Type{Scope: *r.Seats}, Seats: true})
 	}
 	for _, t := range sortedTargets(known) {
-		if known[t].Backfill && !known[t].Abandoned && isInHistory(t.Day, now) {
+		if known[t].Backfill && !known[t].Abandoned && r.wantsMissed(t, now) {
 			add(t)
 		}
 	}
 	return targets
+}
+
+// wantsMissed reports whether a day that was missed is still wanted: by a report of 28 days that is configured, and that
+// could have it.
+func (r *Rules) wantsMissed(t Target, now time.Time) bool {
+	of := t.Type
+	of.Window = report.Window28Days
+	return slices.Contains(r.Reports, of) && isInHistory(t.Day, now) && t.Day >= report.DayOf(now)-maxMissedDays
 }
 
 // isInHistory reports whether GitHub may have a report of a day.
@@ -211,6 +222,20 @@ func isGivenUp(t Target, now time.Time) bool {
 func (p Progress) withFailure(now time.Time, t Target, failure string, interval time.Duration) Progress {
 	p = p.withState(now, t, report.StateFailed, interval)
 	p.Failure = failure
+	return p
+}
+
+// withoutFuture returns the progress without times that only a clock that was ahead can have given.
+func (p Progress) withoutFuture(now time.Time) Progress {
+	if p.CheckedAt.After(now) {
+		p.CheckedAt = now
+	}
+	if p.ReadAt.After(now) {
+		p.ReadAt = now
+	}
+	if latest := now.Add(refusedDelays.last); p.RetryAt.After(latest) {
+		p.RetryAt = latest
+	}
 	return p
 }
 

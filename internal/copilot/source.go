@@ -163,6 +163,10 @@ func (s *Source) Run(ctx context.Context) (time.Time, error) {
 	if err := s.loadProgress(ctx); err != nil {
 		return time.Time{}, err
 	}
+	now := s.settings.Now()
+	for target, progress := range s.table.targets {
+		s.table.targets[target] = progress.withoutFuture(now)
+	}
 	limit, err := s.runTargets(ctx)
 	if err != nil {
 		s.table = nil // the store may have what was saved, or not
@@ -177,6 +181,9 @@ func (s *Source) Run(ctx context.Context) (time.Time, error) {
 
 // runTargets reads the targets that are due, and prunes. It returns the time of a limit, zero for none.
 func (s *Source) runTargets(ctx context.Context) (time.Time, error) {
+	if err := s.prune(ctx); err != nil { // first: what is not configured any more is not requested
+		return time.Time{}, err
+	}
 	if err := s.adoptDays(ctx); err != nil {
 		return time.Time{}, err
 	}
@@ -208,12 +215,32 @@ func (s *Source) loadProgress(ctx context.Context) error {
 		table = newProgressTable() // everything is read again
 	}
 	for target, progress := range table.targets {
-		if !progress.ReadAt.IsZero() && progress.Layout != s.layout() {
+		isUsable := progress.ReadAt.IsZero() || progress.Layout == s.layout()
+		if isUsable && !progress.ReadAt.IsZero() {
+			if isUsable, err = s.isStored(ctx, &table, target); err != nil {
+				return err
+			}
+		}
+		if !isUsable {
 			table.targets[target] = Progress{Backfill: progress.Backfill, Missed: progress.Missed}
 		}
 	}
 	s.table = &table
 	return nil
+}
+
+// isStored reports whether the documents of a report that was read are complete and undamaged.
+func (s *Source) isStored(ctx context.Context, table *progressTable, target Target) (bool, error) {
+	var failed error
+	r, err := readReport(target, table.stems[target], func(name string) []byte {
+		raw, err := s.settings.Store.Load(ctx, name)
+		failed = errors.Join(failed, err)
+		return raw
+	})
+	if err == nil && r != nil {
+		err = r.EachSample(func(usage.Sample) {})
+	}
+	return err == nil && r != nil, failed
 }
 
 // layout identifies the settings of the samples: when they change, all reports are read again.
@@ -310,8 +337,8 @@ func (s *Source) prune(ctx context.Context) error {
 	isChanged := false
 	for _, target := range sortedTargets(s.table.targets) {
 		progress := s.table.targets[target]
-		isNewest := target.Day == newest[target.Type] && !progress.Backfill && !progress.ReadAt.IsZero() &&
-			slices.Contains(s.settings.Rules.Reports, target.Type)
+		isNewest := !target.Seats && target.Day == newest[target.Type] && !progress.Backfill &&
+			!progress.ReadAt.IsZero() && slices.Contains(s.settings.Rules.Reports, target.Type)
 		if !s.isCovered(target, &progress) && (isWanted[target] || isNewest) {
 			continue
 		}
@@ -328,10 +355,11 @@ func (s *Source) prune(ctx context.Context) error {
 	return s.settings.Store.Save(ctx, append(documents, progress))
 }
 
-// isCovered reports whether a day that is read because a report of 28 days failed is in such a report by now.
+// isCovered reports whether a day that is read because a report of 28 days failed is in such a report by now, or is
+// older than all of its days.
 func (s *Source) isCovered(target Target, progress *Progress) bool {
 	of := target.Type
 	of.Window = report.Window28Days
 	window := s.table.targets[Target{Type: of}]
-	return progress.Backfill && window.Span.Contains(target.Day)
+	return progress.Backfill && target.Day <= window.Span.Last
 }

@@ -92,21 +92,32 @@ func ReadReports(load func(name string) []byte) ([]Report, error) {
 	}
 	var reports []Report
 	for _, target := range sortedTargets(table.targets) {
-		stem := table.stems[target]
-		raw := load(headerName(stem))
-		if stem == "" || raw == nil {
-			continue // nothing was read yet
+		r, err := readReport(target, table.stems[target], load)
+		if err != nil {
+			return nil, err
 		}
-		r := Report{Target: target, stem: stem, load: load}
-		if err := json.Unmarshal(raw, &r.Header); err != nil || r.Parts < 0 {
-			return nil, fmt.Errorf("%w: header of %s", ErrCorrupt, target)
+		if r != nil {
+			reports = append(reports, *r)
 		}
-		if !r.isOf(target) {
-			continue // of a day that had the stem before
-		}
-		reports = append(reports, r)
 	}
 	return reports, nil
+}
+
+// readReport returns the report of a target that is stored under a stem, nil when none was read yet. The error is
+// ErrCorrupt.
+func readReport(target Target, stem string, load func(name string) []byte) (*Report, error) {
+	raw := load(headerName(stem))
+	if stem == "" || raw == nil {
+		return nil, nil //nolint:nilnil // documented
+	}
+	r := &Report{Target: target, stem: stem, load: load}
+	if err := json.Unmarshal(raw, &r.Header); err != nil || r.Parts < 0 {
+		return nil, fmt.Errorf("%w: header of %s", ErrCorrupt, target)
+	}
+	if !r.isOf(target) {
+		return nil, nil //nolint:nilnil // of a day that had the stem before
+	}
+	return r, nil
 }
 
 // EachSample calls use with each sample of the report. The error is ErrCorrupt; then some may have been used.

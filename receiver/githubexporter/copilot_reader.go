@@ -19,8 +19,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/emit"
 )
 
-// copilotRetryDelay is the wait after reports that could not be stored.
-const copilotRetryDelay = 10 * time.Second
+// The first and the longest wait after reports that could not be stored: what is due is then downloaded again.
+const (
+	copilotRetryDelay    = 10 * time.Second
+	maxCopilotRetryDelay = 10 * time.Minute
+)
 
 // copilotReader reads the Copilot reports of an organization or enterprise while this replica leads the organization
 // whose ledger has them.
@@ -52,13 +55,20 @@ func (c *copilotReader) run(ctx context.Context, fence uint64) {
 	if settings.Workers != nil {
 		defer settings.Workers.Request(nil) // the next leader requests what is missing then
 	}
+	delay := copilotRetryDelay
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := source.Loop(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		c.logger.Warn("Failed to load or store Copilot reports; will retry.", zap.Error(err))
-		_ = wakeup.Sleep(ctx, copilotRetryDelay)
+		if time.Since(began) > maxCopilotRetryDelay {
+			delay = copilotRetryDelay
+		}
+		c.logger.Warn("Failed to load or store Copilot reports; will retry.",
+			zap.Error(err), zap.Duration("after", delay))
+		_ = wakeup.Sleep(ctx, delay)
+		delay = min(2*delay, maxCopilotRetryDelay)
 	}
 }
 
