@@ -136,8 +136,8 @@ func (r *Rules) Targets(now time.Time, known map[Target]Progress) []Target {
 	return targets
 }
 
-// wantsMissed reports whether a day that was missed is still wanted: by a report of 28 days that is configured, and that
-// could have it.
+// wantsMissed reports whether a day that was missed is still wanted: by a report of 28 days that is configured, and
+// that could have it.
 func (r *Rules) wantsMissed(t Target, now time.Time) bool {
 	of := t.Type
 	of.Window = report.Window28Days

@@ -142,7 +142,8 @@ func (c *copilotJobs) record(result copilot.Result) {
 	c.reader.count(&result)
 	if result.Outcome == copilot.OutcomeRead {
 		c.reader.logger.Info("Copilot report of a missed day was read.", zap.Stringer("report", result.Target),
-			zap.String("result", result.Outcome.String()), zap.Int64("rows", result.Counts.Used), droppedField(&result.Counts))
+			zap.String("result", result.Outcome.String()), zap.Int64("rows", result.Counts.Used),
+			droppedField(&result.Counts))
 	}
 }
 
