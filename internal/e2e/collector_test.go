@@ -127,14 +127,19 @@ func (c *collector) value(ctx context.Context, series string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	want := seriesName(series)
+	metric, _, _ := strings.Cut(series, "{")
 	for line := range strings.Lines(page) {
+		if !strings.HasPrefix(line, metric) { // most lines: their labels need not be read
+			continue
+		}
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "} ")
 		if ok {
 			name += "}"
 		} else {
 			name, value, _ = strings.Cut(strings.TrimSpace(line), " ")
 		}
-		if name == series || seriesName(name) == seriesName(series) {
+		if name == series || seriesName(name) == want {
 			return strconv.ParseFloat(value, 64)
 		}
 	}
