@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
@@ -81,15 +82,40 @@ func (x *exchange) pullJSON(p served.PullState) obj {
 		"id": p.DatabaseID, "node_id": p.NodeID(),
 		"number": p.Number, "state": state,
 		"locked": false,
-		"title":  p.Title(), "body": nil, "draft": p.Draft, "user": x.userJSON(x.Index.Account(p.Login)), "url": api,
+		"title":  p.Title(), "body": nil, "draft": p.IsDraft, "user": x.userJSON(x.Index.Account(p.Login)), "url": api,
 		"html_url":   html,
 		"created_at": served.FormatTime(p.Created), "updated_at": served.FormatTime(p.Updated),
 		"closed_at": served.FormatOptionalTime(p.Closed), "merged_at": served.FormatOptionalTime(p.Merged),
 		"merge_commit_sha": p.MergeCommitSHA, "author_association": "CONTRIBUTOR", "labels": []obj{},
-		"assignees": []obj{},
-		"head":      x.pullRef(p.Repository, p.HeadBranch()),
-		"base":      x.pullRef(p.Repository, p.Repository.DefaultBranch),
+		"assignees":           []obj{},
+		"requested_reviewers": x.requestedReviewers(p), "requested_teams": requestedTeams(p),
+		"head": x.pullRef(p.Repository, p.HeadBranch()),
+		"base": x.pullRef(p.Repository, p.Repository.DefaultBranch),
 	}
+}
+
+// requestedReviewers returns the users who are asked for a review.
+func (x *exchange) requestedReviewers(p served.PullState) []any {
+	users := []any{}
+	for _, r := range p.Awaited {
+		if r.Login != "" {
+			users = append(users, x.userJSON(x.Index.Account(&r.Login)))
+		}
+	}
+	return users
+}
+
+// requestedTeams returns the teams that are asked for a review, with the fields that identify them.
+func requestedTeams(p served.PullState) []obj {
+	teams := []obj{}
+	for _, r := range p.Awaited {
+		if r.Team != "" {
+			teams = append(teams, obj{
+				"id": dataset.NumericID("team", p.Repository.Owner+"/"+r.Team), "name": r.Team, "slug": r.Team,
+			})
+		}
+	}
+	return teams
 }
 
 // pullRef returns the head or the base of a pull request.

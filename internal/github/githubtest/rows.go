@@ -36,6 +36,8 @@ type (
 	CommitAuthor = dataset.CommitAuthor
 	// Pull is dataset.Pull.
 	Pull = dataset.Pull
+	// ReviewRequest is dataset.ReviewRequest.
+	ReviewRequest = dataset.ReviewRequest
 	// Review is dataset.Review.
 	Review = dataset.Review
 	// Comment is dataset.Comment.

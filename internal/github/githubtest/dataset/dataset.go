@@ -72,6 +72,8 @@ func (d *Dataset) Clone() *Dataset {
 		r := &c.Pulls[i]
 		r.TouchedAt, r.Login, r.MergedBy = slices.Clone(r.TouchedAt), clonePtr(r.Login), clonePtr(r.MergedBy)
 		r.MergedAt, r.ClosedAt = clonePtr(r.MergedAt), clonePtr(r.ClosedAt)
+		r.ReadyAt, r.DraftAt = slices.Clone(r.ReadyAt), slices.Clone(r.DraftAt)
+		r.ReviewRequests = slices.Clone(r.ReviewRequests)
 	}
 	for i := range c.Reviews {
 		r := &c.Reviews[i]

@@ -22,9 +22,25 @@ type Pull struct {
 	ID int64 `json:"id,omitempty"`
 	// MergedBy is the login of the account that merged, nil for the author.
 	MergedBy *string `json:"merged_by,omitempty"`
-	Draft    bool    `json:"draft,omitempty"`
+	// Draft says that it was created as a draft. ReadyAt and DraftAt are when it was marked as ready for review, and
+	// was made a draft again; each is an update.
+	Draft   bool        `json:"draft,omitempty"`
+	ReadyAt []time.Time `json:"ready_at,omitempty"`
+	DraftAt []time.Time `json:"draft_at,omitempty"`
+	// ReviewRequests are the requests for reviews, in any order.
+	ReviewRequests []ReviewRequest `json:"review_requests,omitempty"`
 	// TouchedAt are times of updates that have no other trace in the data: a label, a push to the branch.
 	TouchedAt []time.Time `json:"touched_at,omitempty"`
+}
+
+// ReviewRequest asks a user or a team for a review: one of Login and Team is set. A user who submits a review is not
+// asked any more (https://docs.github.com/rest/pulls/review-requests). The request and its removal are updates.
+type ReviewRequest struct {
+	Login string    `json:"login,omitempty"`
+	Team  string    `json:"team,omitempty"`
+	At    time.Time `json:"at"`
+	// RemovedAt is when the request was removed, or a member of the team submitted a review; zero means never.
+	RemovedAt time.Time `json:"removed_at,omitzero"`
 }
 
 // Review is a review of a pull request.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
@@ -25,6 +26,8 @@ func (n pullNode) field(e *execution, name string, a args) (any, error) {
 		return repoNode{p.Repository}, nil
 	case "reviews":
 		return e.reviewConnection(p, a)
+	case "reviewRequests":
+		return reviewRequestConnection(p, a)
 	case "comments":
 		return e.commentConnection(p.Comments, a)
 	default:
@@ -53,7 +56,7 @@ func pullScalar(p served.PullState, name string) any {
 	case "state":
 		return p.State
 	case "isDraft":
-		return p.Draft
+		return p.IsDraft
 	case "merged":
 		return p.State == "MERGED"
 	case "closed":
@@ -87,6 +90,19 @@ func (e *execution) reviewConnection(p served.PullState, a args) (any, error) {
 		rows = append(rows, row{key: r.SortKey(), node: reviewNode{r}})
 	}
 	return connect("PullRequestReviewConnection", rows, a, false)
+}
+
+// reviewRequestConnection returns the reviews that are awaited.
+func reviewRequestConnection(p served.PullState, a args) (any, error) {
+	var rows []row
+	for i, r := range p.Awaited {
+		id := dataset.NumericID("review request", fmt.Sprintf("%d/%d", p.DatabaseID, i))
+		rows = append(rows, row{key: served.SortKey(r.Requested, id), node: record{"ReviewRequest", obj{
+			"id": served.NodeID(served.NodeRequest, p.Repository.DatabaseID, id), "databaseId": id,
+			"asCodeOwner": false,
+		}}})
+	}
+	return connect("ReviewRequestConnection", rows, a, false)
 }
 
 func (n reviewNode) field(e *execution, name string, _ args) (any, error) {

@@ -16,6 +16,7 @@ const (
 	NodeRepo    = "R"
 	NodePull    = "PR"
 	NodeReview  = "PRR"
+	NodeRequest = "RR"
 	NodeIssue   = "I"
 	NodeComment = "IC"
 	NodeClosing = "CE"

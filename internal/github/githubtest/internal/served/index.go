@@ -150,14 +150,36 @@ func (ix *Index) addPull(r *Repo, p *dataset.Pull) {
 	if pi.Merged != nil && pi.Closed == nil {
 		pi.Closed = pi.Merged
 	}
-	for _, t := range p.TouchedAt {
-		pi.Touched = append(pi.Touched, ix.Timeline.ToServed(t))
+	pi.Touched, pi.Readied, pi.Drafted = ix.servedTimes(p.TouchedAt), ix.servedTimes(p.ReadyAt), ix.servedTimes(p.DraftAt)
+	for i := range p.ReviewRequests {
+		pi.Requests = append(pi.Requests, ix.reviewRequest(&p.ReviewRequests[i]))
 	}
 	pi.MergeCommitSHA = fmt.Sprintf("%08x%032d", pi.DatabaseID, p.Number)
 	ix.ensureAccount(p.Login)
 	ix.ensureAccount(p.MergedBy)
 	r.Pulls = append(r.Pulls, pi)
 	r.PullByNumber[p.Number] = pi
+}
+
+// reviewRequest returns a request for a review in served times. The account of its user exists.
+func (ix *Index) reviewRequest(r *dataset.ReviewRequest) *ReviewRequest {
+	if r.Login != "" {
+		ix.ensureAccount(&r.Login)
+	}
+	request := &ReviewRequest{ReviewRequest: r, Requested: ix.Timeline.ToServed(r.At)}
+	if !r.RemovedAt.IsZero() {
+		request.Removed = ix.servedPtr(&r.RemovedAt)
+	}
+	return request
+}
+
+// servedTimes returns the served times of data times.
+func (ix *Index) servedTimes(list []time.Time) []time.Time {
+	out := make([]time.Time, len(list))
+	for i, t := range list {
+		out[i] = ix.Timeline.ToServed(t)
+	}
+	return out
 }
 
 // servedPtr returns the served time of a data time, nil for nil.
@@ -170,13 +192,6 @@ func (ix *Index) servedPtr(t *time.Time) *time.Time {
 }
 
 func (ix *Index) addIssues(d *dataset.Dataset, repos map[string]*Repo) {
-	served := func(list []time.Time) []time.Time {
-		out := make([]time.Time, len(list))
-		for i, t := range list {
-			out[i] = ix.Timeline.ToServed(t)
-		}
-		return out
-	}
 	for i := range d.Issues {
 		row := &d.Issues[i]
 		r := repos[row.Repo]
@@ -186,8 +201,8 @@ func (ix *Index) addIssues(d *dataset.Dataset, repos map[string]*Repo) {
 		ix.ensureAccount(row.Login)
 		is := r.ensureIssue(row.Number)
 		is.Issue, is.DatabaseID = row, cmp.Or(row.ID, is.DatabaseID)
-		is.Opened, is.AllClosings = ix.Timeline.ToServed(row.CreatedAt), served(row.ClosedAt)
-		is.Reopenings, is.Touched = served(row.ReopenedAt), served(row.TouchedAt)
+		is.Opened, is.AllClosings = ix.Timeline.ToServed(row.CreatedAt), ix.servedTimes(row.ClosedAt)
+		is.Reopenings, is.Touched = ix.servedTimes(row.ReopenedAt), ix.servedTimes(row.TouchedAt)
 		if !row.GoneAt.IsZero() {
 			is.Gone = ix.servedPtr(&row.GoneAt)
 		}

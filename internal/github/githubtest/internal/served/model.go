@@ -98,9 +98,20 @@ type Pull struct {
 	Created        time.Time
 	Merged, Closed *time.Time
 	Touched        []time.Time
-	Reviews        []*Review
-	Comments       []*Comment
-	MergeCommitSHA string
+	// Readied and Drafted are when it was marked as ready for review, and made a draft again.
+	Readied, Drafted []time.Time
+	Requests         []*ReviewRequest
+	Reviews          []*Review
+	Comments         []*Comment
+	MergeCommitSHA   string
+}
+
+// ReviewRequest is a request for a review. Removed is nil for never, and may lie after the time of a View.
+type ReviewRequest struct {
+	*dataset.ReviewRequest
+
+	Requested time.Time
+	Removed   *time.Time
 }
 
 // Review is a review of a pull request. Submitted is nil for a pending one.

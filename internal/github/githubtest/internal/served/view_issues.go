@@ -50,25 +50,17 @@ func (v View) issueOfRow(is *Issue) (IssueState, bool) {
 		return IssueState{}, false
 	}
 	s := IssueState{Issue: is, Created: is.Opened, Updated: is.Opened, OpenedBy: is.Login}
-	newest := func(list []time.Time) (last time.Time) {
-		for _, t := range list {
-			if v.IsVisible(t) && t.After(last) {
-				last = t
-			}
-		}
-		return last
-	}
 	for _, t := range is.AllClosings {
 		if v.IsVisible(t) {
 			s.Closings = append(s.Closings, t)
 		}
 	}
-	closed, reopened := newest(is.AllClosings), newest(is.Reopenings)
+	closed, reopened := v.newest(is.AllClosings), v.newest(is.Reopenings)
 	if !closed.IsZero() && closed.After(reopened) {
 		s.Closed = &closed
 	}
 	s.IsReopened = !reopened.IsZero() && s.Closed == nil
-	updates := []time.Time{closed, reopened, newest(is.Touched)}
+	updates := []time.Time{closed, reopened, v.newest(is.Touched)}
 	if last := v.lastComment(is.Comments); last != nil {
 		updates = append(updates, *last)
 	}

@@ -4,6 +4,7 @@
 package served
 
 import (
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,9 @@ type PullState struct {
 	State          string // OPEN, CLOSED or MERGED
 	Updated        time.Time
 	Merged, Closed *time.Time
+	IsDraft        bool
+	// Awaited are the requests for reviews that are neither removed nor followed by a review of the user.
+	Awaited []*ReviewRequest
 }
 
 // Pull returns the state of a pull request, and false for nil and for one that is not visible yet.
@@ -32,10 +36,14 @@ func (v View) Pull(p *Pull) (PullState, bool) {
 		s.State = "MERGED"
 		s.touch(*s.Merged)
 	}
-	for _, t := range p.Touched {
+	for _, t := range slices.Concat(p.Touched, p.Readied, p.Drafted) {
 		if v.IsVisible(t) {
 			s.touch(t)
 		}
+	}
+	s.IsDraft = v.isDraft(p)
+	for _, r := range p.Requests {
+		v.addRequest(&s, r)
 	}
 	for _, r := range p.Reviews {
 		if t := v.reachedTime(r.Submitted); t != nil {
@@ -46,6 +54,44 @@ func (v View) Pull(p *Pull) (PullState, bool) {
 		s.touch(*t)
 	}
 	return s, true
+}
+
+// isDraft reports whether a pull request is a draft.
+func (v View) isDraft(p *Pull) bool {
+	readied, drafted := v.newest(p.Readied), v.newest(p.Drafted)
+	if readied.IsZero() && drafted.IsZero() {
+		return p.Draft
+	}
+	return drafted.After(readied)
+}
+
+// addRequest adds a request for a review, or its removal, to the state of a pull request.
+func (v View) addRequest(s *PullState, r *ReviewRequest) {
+	if !v.IsVisible(r.Requested) {
+		return
+	}
+	s.touch(r.Requested)
+	if at := v.reachedTime(r.Removed); at != nil {
+		s.touch(*at)
+		return
+	}
+	isReviewed := slices.ContainsFunc(s.Reviews, func(review *Review) bool {
+		at := v.reachedTime(review.Submitted)
+		return at != nil && !at.Before(r.Requested) && review.Login != nil && *review.Login == r.Login
+	})
+	if !isReviewed {
+		s.Awaited = append(s.Awaited, r)
+	}
+}
+
+// newest returns the newest of the times that are reached, zero for none.
+func (v View) newest(list []time.Time) (last time.Time) {
+	for _, t := range list {
+		if v.IsVisible(t) && t.After(last) {
+			last = t
+		}
+	}
+	return last
 }
 
 // touch records an update.
