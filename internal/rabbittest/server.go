@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+	"github.com/seed-358c4d9d/githubexporter/internal/tlstest"
 )
 
 // startTimeout limits the start of a server.
@@ -27,6 +28,7 @@ type Server struct {
 	*proctest.Process
 	Address string // of connections without TLS
 
+	secure             string // address of connections with TLS; empty without
 	tb                 testing.TB
 	dir, bin           string
 	distPort, epmdPort int
@@ -56,6 +58,24 @@ func Start(tb testing.TB, lines ...string) *Server {
 	s.Process = proctest.New(tb, program)
 	s.Env, s.OwnGroup = s.environment(), true
 	s.Run()
+	return s
+}
+
+// StartTLS starts a server with a certificate of an authority, whose clients may authenticate with theirs: the common
+// name is the user. Address remains that of connections without TLS.
+func StartTLS(tb testing.TB, a *tlstest.Authority, lines ...string) *Server {
+	tb.Helper()
+	a.Issue("rabbitmq")
+	address := proctest.FreeAddress(tb)
+	s := Start(tb, append([]string{
+		"listeners.ssl.1 = " + address,
+		"ssl_options.cacertfile = " + a.Path("ca.crt"),
+		"ssl_options.certfile = " + a.Path("rabbitmq.crt"),
+		"ssl_options.keyfile = " + a.Path("rabbitmq.key"),
+		"ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = false",
+		"auth_mechanisms.1 = PLAIN", "auth_mechanisms.2 = EXTERNAL", "ssl_cert_login_from = common_name",
+	}, lines...)...)
+	s.secure = address
 	return s
 }
 
@@ -141,8 +161,14 @@ func (s *Server) isResponding() bool {
 	return err == nil && n == 1 && reply[0] == 1
 }
 
-// URL returns the server's URL without credentials. The user guest has the password guest.
-func (s *Server) URL() string { return "amqp://" + s.Address + "/" }
+// URL returns the server's URL without credentials, with TLS where the server has it. The user guest has the password
+// guest.
+func (s *Server) URL() string {
+	if s.secure != "" {
+		return "amqps://" + s.secure + "/"
+	}
+	return "amqp://" + s.Address + "/"
+}
 
 // Wipe kills the server and deletes its data.
 func (s *Server) Wipe() {

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/proctest"
+	"github.com/seed-358c4d9d/githubexporter/internal/tlstest"
 )
 
 // Server is a Redis server of a test.
@@ -37,6 +38,20 @@ func Start(tb testing.TB, lines ...string) *Server {
 	s := New(tb, lines...)
 	s.Run()
 	return s
+}
+
+// StartTLS starts a server with a certificate of an authority. It returns also the address of connections with TLS.
+func StartTLS(tb testing.TB, a *tlstest.Authority, lines ...string) (s *Server, address string) {
+	tb.Helper()
+	a.Issue("redis")
+	address = proctest.FreeAddress(tb)
+	s = Start(tb, append([]string{
+		"tls-port " + strconv.Itoa(proctest.Port(tb, address)), "tls-auth-clients no",
+		"tls-ca-cert-file " + a.Path("ca.crt"),
+		"tls-cert-file " + a.Path("redis.crt"),
+		"tls-key-file " + a.Path("redis.key"),
+	}, lines...)...)
+	return s, address
 }
 
 // New prepares a server as Start does, without starting it.
