@@ -106,6 +106,7 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if c.Redis == nil {
 		return nil
 	}
+	c.Redis.TrimLineEnds()
 	return configcheck.PrefixPath("redis", c.Redis.CheckAddresses())
 }
 

@@ -773,6 +773,22 @@ func TestCopilotEnterpriseOnce(t *testing.T) {
 	gx.awaitValue(t, 1, `gh_exporter_copilot_scrape_runs_total{result="success",scope="enterprise"}`)
 }
 
+// TestCopilotOfSomeOrganizations: with a list, nothing is requested about an organization that is not in it.
+func TestCopilotOfSomeOrganizations(t *testing.T) {
+	t.Parallel()
+	g, orgs := startCopilotOrganizations(t, "first", org)
+	config := g.config(embedded, `enabled: true, orgs: [`+strings.ToUpper(org)+`], download_hosts: [127.0.0.2]`)
+	_, rest, _ := strings.Cut(config, "github:\n")
+	gx := startCollector(t, "orgs:\n"+orgs+"github:\n"+rest)
+	gx.awaitValue(t, 5, fmt.Sprintf(`gh_copilot_active_users{kind="any",org=%q,scope="org",window="28d"}`, org))
+	gx.awaitValue(t, 1, `gh_exporter_copilot_scrape_runs_total{result="success",scope="org_seats"}`)
+	gx.awaitComplete(t, "first")
+	require.NotEmpty(t, g.Requests())
+	for _, request := range g.Requests() {
+		require.NotEqual(t, "first", request.Owner, request.Endpoint)
+	}
+}
+
 // TestCopilotEnterpriseServer: GitHub Enterprise Server gets no request, and the log says so once.
 func TestCopilotEnterpriseServer(t *testing.T) {
 	t.Parallel()

@@ -86,6 +86,12 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
+// TrimLineEnds removes the line ends that names and passwords have which were read from files. Unmarshal calls it.
+func (c *Config) TrimLineEnds() {
+	configcheck.TrimLineEnds(&c.Username, &c.SentinelUsername)
+	configcheck.TrimLineEnds(&c.Password, &c.SentinelPassword)
+}
+
 // CheckAddresses returns an error for each endpoint that is not an address. Unmarshal calls it, so that an endpoint
 // that may contain a password never becomes part of a configuration, which the collector may print.
 func (c *Config) CheckAddresses() error {

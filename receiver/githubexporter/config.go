@@ -120,6 +120,11 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := conf.Unmarshal(c, confmap.WithIgnoreUnused()); err != nil {
 		return err
 	}
+	c.Redis.TrimLineEnds()
+	if plain := c.RabbitMQ.Auth.Plain; plain != nil {
+		configcheck.TrimLineEnds(&plain.Username)
+		configcheck.TrimLineEnds(&plain.Password)
+	}
 	return c.checkAddresses()
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
@@ -47,13 +48,16 @@ type AppConfig struct {
 	_ struct{}
 }
 
-// Unmarshal removes the line end that a token has which was read from a file, as with ${file:/run/secrets/token}.
+// Unmarshal removes the line ends of what was read from a file, as with ${file:/run/secrets/token}.
 func (c *AuthConfig) Unmarshal(conf *confmap.Conf) error {
 	if err := conf.Unmarshal(c); err != nil {
 		return err
 	}
 	if c.Token != nil {
-		*c.Token = configopaque.String(strings.TrimRight(string(*c.Token), "\r\n"))
+		configcheck.TrimLineEnds(c.Token)
+	}
+	if c.App != nil {
+		configcheck.TrimLineEnds(&c.App.ClientID)
 	}
 	return nil
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/collector/confmap"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/configcheck"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot"
@@ -21,8 +24,10 @@ import (
 
 // CopilotConfig configures the Copilot usage reports of all organizations, and those of an enterprise.
 type CopilotConfig struct {
-	// Enabled reads the reports of every organization, with its credential, and of the enterprise.
+	// Enabled reads the reports of the organizations, each with its credential, and of the enterprise.
 	Enabled bool `mapstructure:"enabled"`
+	// Orgs are the names of the organizations whose reports are read, some of those in orgs. Default: all.
+	Orgs []string `mapstructure:"orgs"`
 	// ScrapeInterval is the time between two requests of a report.
 	ScrapeInterval time.Duration `mapstructure:"scrape_interval"`
 	// RequestTimeout is the time-out of a request for the links of a report.
@@ -95,6 +100,11 @@ type CopilotEnterpriseConfig struct {
 
 // EnterpriseAuthConfig is an AuthConfig that may be empty: without an enterprise there is no credential for it.
 type EnterpriseAuthConfig AuthConfig
+
+// Unmarshal removes line ends as that of an AuthConfig does.
+func (c *EnterpriseAuthConfig) Unmarshal(conf *confmap.Conf) error {
+	return (*AuthConfig)(c).Unmarshal(conf)
+}
 
 func defaultCopilot() CopilotConfig {
 	return CopilotConfig{
@@ -175,13 +185,30 @@ func (c *CopilotEnterpriseConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// validateCopilot refuses an enterprise with the name of an organization if nothing distinguishes their series.
+// validateCopilot checks what the reports and the organizations must agree in.
 func (c *Config) validateCopilot() error {
+	return errors.Join(c.validateCopilotOrgs(), c.validateCopilotSeries())
+}
+
+// validateCopilotOrgs refuses names that are not among the organizations.
+func (c *Config) validateCopilotOrgs() error {
+	var errs []error
+	for i, name := range c.Copilot.Orgs {
+		if !slices.ContainsFunc(c.Orgs, func(org OrgConfig) bool { return org.IsOrg(name) }) {
+			errs = append(errs, fmt.Errorf("copilot::orgs::%d: %s, want the name of one of the organizations in orgs",
+				i, configcheck.QuoteUnlessSecret(name)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateCopilotSeries refuses an enterprise with the name of an organization if nothing distinguishes their series.
+func (c *Config) validateCopilotSeries() error {
 	if !c.Copilot.Enabled || c.Copilot.ScopeLabel || !c.Copilot.readsEnterprise() || !c.Copilot.readsOrgs() {
 		return nil
 	}
 	for i := range c.Orgs {
-		if strings.EqualFold(c.Orgs[i].Name, c.Copilot.Enterprise.Slug) {
+		if c.Copilot.readsOrg(c.Orgs[i].Name) && c.Orgs[i].IsOrg(c.Copilot.Enterprise.Slug) {
 			return fmt.Errorf("copilot::scope_label: false, want true: the enterprise %s and the organization %s "+
 				"would have the same series", c.Copilot.Enterprise.Slug, c.Orgs[i].Name)
 		}
@@ -197,6 +224,12 @@ func (c *Config) readsCopilot() bool {
 // readsOrgs and readsEnterprise report which reports of 28 days are switched on.
 func (c *CopilotConfig) readsOrgs() bool       { return c.Org28d || c.OrgUsers28d }
 func (c *CopilotConfig) readsEnterprise() bool { return c.Enterprise28d || c.EnterpriseUsers28d }
+
+// readsOrg reports whether the reports of an organization are read, where those of organizations are switched on.
+func (c *CopilotConfig) readsOrg(name string) bool {
+	return c.readsOrgs() && (len(c.Orgs) == 0 ||
+		slices.ContainsFunc(c.Orgs, func(listed string) bool { return strings.EqualFold(listed, name) }))
+}
 
 // scopes returns the scopes with a report of 28 days.
 func (c *CopilotConfig) scopes() []report.Scope {

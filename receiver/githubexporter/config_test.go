@@ -595,6 +595,10 @@ func TestConfigWrong(t *testing.T) {
 				"enterprise: {slug: Open-Telemetry, auth: {token: abc}}}"),
 			[]string{"copilot::scope_label", "false", "Open-Telemetry", "open-telemetry"},
 		},
+		"Copilot of an organization that is not read": {
+			with("copilot: {orgs: [OPEN-telemetry, elsewhere]}"),
+			[]string{"copilot::orgs::1", `"elsewhere"`, "one of the organizations in orgs"},
+		},
 		"LOC unknown key": {with("loc: {interval: 24h}"), []string{
 			"loc::interval", "unknown key",
 			"refresh_interval",

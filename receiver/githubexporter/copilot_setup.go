@@ -59,7 +59,7 @@ func (r *replica) newCopilotReaders(
 	if !r.config.readsCopilot() {
 		return nil, nil
 	}
-	if config.readsOrgs() {
+	if config.readsOrg(org.name) {
 		owner := emit.CopilotOwner{Name: org.name}
 		readers = append(readers, r.newCopilotReader(org, shared, owner, report.ScopeOrganization, org.client))
 		readers[0].httpClient = org.httpClient

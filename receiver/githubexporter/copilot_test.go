@@ -108,6 +108,25 @@ func TestCopilotDependencies(t *testing.T) {
 	require.False(t, isCopilotDependency(health.GitHubCore))
 }
 
+// TestCopilotOrganizations: without a list the reports of every organization are read, with one those of its names.
+func TestCopilotOrganizations(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*CopilotConfig)
+		want   []bool // of acme and umbrella
+	}{
+		"off":            {func(c *CopilotConfig) { c.Enabled = false }, []bool{false, false}},
+		"all":            {func(*CopilotConfig) {}, []bool{true, true}},
+		"one":            {func(c *CopilotConfig) { c.Orgs = []string{"ACME"} }, []bool{true, false}},
+		"the enterprise": {func(c *CopilotConfig) { c.Org28d, c.Enterprise28d = false, true }, []bool{false, false}},
+	} {
+		config := &Config{Copilot: defaultCopilot()}
+		config.Copilot.Enabled = true
+		test.change(&config.Copilot)
+		require.Equal(t, test.want, []bool{config.ReadsCopilotOf("acme"), config.ReadsCopilotOf("umbrella")}, name)
+	}
+}
+
 // scriptedFiles reads the files of a scripted server without a network.
 type scriptedFiles struct{ server *copilottest.Server }
 

@@ -90,6 +90,9 @@ func (c *Config) CopilotRules() map[report.Scope]copilot.Rules {
 	return rules
 }
 
+// ReadsCopilotOf reports whether the Copilot reports of an organization are read.
+func (c *Config) ReadsCopilotOf(org string) bool { return c.readsCopilot() && c.Copilot.readsOrg(org) }
+
 // UsesStatistics reports whether weekly lines are read from GitHub's statistics of contributors.
 func (c *Config) UsesStatistics() bool { return c.LOC.statistics() }
 

@@ -6,6 +6,8 @@
 package manifests
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"fmt"
 	"net/http"
 	"os"
@@ -18,7 +20,6 @@ import (
 	apps "k8s.io/api/apps/v1"
 	authentication "k8s.io/api/authentication/v1"
 	authorization "k8s.io/api/authorization/v1"
-	coordination "k8s.io/api/coordination/v1"
 	core "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/kubetest"
 	"github.com/seed-358c4d9d/githubexporter/internal/rabbittest"
 	"github.com/seed-358c4d9d/githubexporter/internal/redistest"
+	"github.com/seed-358c4d9d/githubexporter/internal/tlstest"
 )
 
 // warnings collects the warnings of an API server.
@@ -271,9 +273,6 @@ func TestReplicaLeads(t *testing.T) {
 	for _, object := range s.objects {
 		require.NoError(t, c.apply(object, ""))
 	}
-	token, err := c.client.CoreV1().ServiceAccounts(testNamespace).CreateToken(t.Context(), "githubexporter",
-		&authentication.TokenRequest{}, metav1.CreateOptions{})
-	require.NoError(t, err)
 	data, err := githubtest.LoadDataset(os.DirFS(filepath.Join(deployDir, "..", "testdata", "open-telemetry")))
 	require.NoError(t, err)
 	github := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{data}})
@@ -284,17 +283,68 @@ func TestReplicaLeads(t *testing.T) {
 	p.start(fmt.Sprintf(`
 receivers: {githubexporter: {github: {endpoint: %q, tls: {insecure: true}}}}
 extensions: {leader_elector: {kubernetes: {kubeconfig: %q}}}
-`, github.URL, c.Kubeconfig("kubeconfig", token.Status.Token, testNamespace)))
+`, github.URL, c.kubeconfig()))
 	p.awaitReadiness(http.StatusOK)
-	leases := c.client.CoordinationV1().Leases(testNamespace)
-	lease, err := leases.Get(t.Context(), "githubexporter", metav1.GetOptions{})
-	require.NoError(t, err)
-	requireHeld(t, lease)
+	c.requireLeader()
 }
 
-// requireHeld demands that a Lease has a holder.
-func requireHeld(t *testing.T, lease *coordination.Lease) {
-	t.Helper()
-	require.NotNil(t, lease.Spec.HolderIdentity)
-	require.NotEmpty(t, *lease.Spec.HolderIdentity)
+// TestProductionLeads: a replica of the example `production`, with one App for both organizations, and Redis and
+// RabbitMQ with TLS alone, holds the Lease and is ready. A line break at the end of a password does no harm.
+func TestProductionLeads(t *testing.T) {
+	c := newCluster(t)
+	s := loadExample(t, "production")
+	for _, object := range s.objects {
+		require.NoError(t, c.apply(object, ""))
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	settings := githubtest.Settings{Apps: []githubtest.App{{ID: 7, ClientID: appClientID, PublicKey: &key.PublicKey}}}
+	for i, name := range []string{"my-org", "other-org"} {
+		data := &githubtest.Dataset{Org: githubtest.Org{Login: name}}
+		settings.Datasets = append(settings.Datasets, data)
+		settings.Apps[0].Installations = append(settings.Apps[0].Installations,
+			githubtest.Installation{ID: int64(i + 1), Org: name})
+	}
+	github := githubtest.Start(t, settings)
+	authority := tlstest.NewAuthority(t)
+	_, redis := redistest.StartTLS(t, authority, "user gx on >of-the-test ~* &* +@all", "user default off")
+	rabbitmq := rabbittest.StartTLS(t, authority)
+	ca := readFile(t, authority.Path("ca.crt"))
+	p := newPod(t, s, map[string]string{
+		"github-app/private-key.pem": encodeKey(key),
+		"redis/username":             "gx", "redis/password": "of-the-test\n", "redis/ca.crt": ca,
+		"rabbitmq/password": "guest\n", "rabbitmq/ca.crt": ca,
+	})
+	p.start(fmt.Sprintf(`
+receivers:
+  githubexporter:
+    github: {endpoint: %q, tls: {insecure: true}}
+    redis: {endpoints: [%q]}
+    rabbitmq: {endpoint: %q}
+extensions: {leader_elector: {kubernetes: {kubeconfig: %q}}}
+`, github.URL, redis, rabbitmq.URL(), c.kubeconfig()))
+	p.awaitReadiness(http.StatusOK)
+	c.requireLeader()
+}
+
+// appClientID is that of the App in the examples.
+const appClientID = "Iv23liABCDEF0123456789"
+
+// kubeconfig returns the path of a file with the account of the pods.
+func (c *cluster) kubeconfig() string {
+	c.t.Helper()
+	token, err := c.client.CoreV1().ServiceAccounts(testNamespace).CreateToken(c.t.Context(), "githubexporter",
+		&authentication.TokenRequest{}, metav1.CreateOptions{})
+	require.NoError(c.t, err)
+	return c.Kubeconfig("kubeconfig", token.Status.Token, testNamespace)
+}
+
+// requireLeader demands that the Lease has a holder.
+func (c *cluster) requireLeader() {
+	c.t.Helper()
+	leases := c.client.CoordinationV1().Leases(testNamespace)
+	lease, err := leases.Get(c.t.Context(), "githubexporter", metav1.GetOptions{})
+	require.NoError(c.t, err)
+	require.NotNil(c.t, lease.Spec.HolderIdentity)
+	require.NotEmpty(c.t, *lease.Spec.HolderIdentity)
 }

@@ -105,6 +105,11 @@ func privateKey(t *testing.T) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
+	return encodeKey(key)
+}
+
+// encodeKey returns a key in PEM form.
+func encodeKey(key *rsa.PrivateKey) string {
 	block := pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
 	return string(pem.EncodeToMemory(&block))
 }

@@ -202,6 +202,18 @@ func TestPolicies(t *testing.T) {
 			{private, 443, false},
 			{private, 6443, false},
 		},
+		"example production": {
+			{github, 443, true},
+			{outside("10.20.0.9"), 6380, true},
+			{managedRabbitMQ, 5671, true},
+			{outside("10.40.0.1"), 443, true},
+			{outside("10.40.0.1"), 6443, false},
+			{private, 443, false},
+			{private, 6443, false},
+			{outside("10.20.0.9"), 6379, false},
+			{managedRabbitMQ, 5672, false},
+			{neighbour, 6380, false},
+		},
 		"example github-enterprise-server": {
 			{server, 443, true}, {outside("10.30.0.6"), 443, false}, {github, 443, false},
 		},

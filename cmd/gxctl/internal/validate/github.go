@@ -33,8 +33,8 @@ func checkGitHub(ctx context.Context, results *report, config *githubexporter.Co
 		o.checkScopes()
 		o.checkFeatures(ctx, o.checkRepositories(ctx))
 		o.checkGraphQL(ctx)
-		if of, ok := rules[usagereport.ScopeOrganization]; ok {
-			o.checkCopilot(ctx, of)
+		if config.ReadsCopilotOf(org.Name) {
+			o.checkCopilot(ctx, rules[usagereport.ScopeOrganization])
 		}
 	}
 	if of, ok := rules[usagereport.ScopeEnterprise]; ok {

@@ -286,6 +286,24 @@ func TestCopilot(t *testing.T) {
 	}
 }
 
+// TestCopilotOfAnotherOrganization: an organization whose reports are not read needs no permission for them.
+func TestCopilotOfAnotherOrganization(t *testing.T) {
+	server := copilottest.Start(t, copilottest.Settings{})
+	server.SetOrganization("acme", copilottest.Generate(3, 40, time.Now()))
+	umbrella := acme()
+	umbrella.Org.Login = "umbrella"
+	github := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{acme(), umbrella}, Credentials: []githubtest.Credential{{Token: secret}},
+	})
+	config := tokenConfig("acme", startFront(t, github.URL, server.API()))
+	config = strings.Replace(config, "orgs: [", "orgs: [{name: umbrella, auth: {token: "+secret+"}}, ", 1)
+	code, output := run(t, "--online", "--config", writeConfig(t, config+"copilot: {enabled: true, orgs: [acme]}\n"))
+	require.Equal(t, cli.ExitSuccess, code, output)
+	require.Contains(t, output, "for the report org_28d (acme)")
+	require.Contains(t, output, "github organization (umbrella): it exists")
+	require.NotContains(t, output, "for the report org_28d (umbrella)")
+}
+
 // startFront serves a scripted GitHub with the API of Copilot, and returns its address.
 func startFront(t *testing.T, github string, copilot http.Handler) string {
 	t.Helper()
