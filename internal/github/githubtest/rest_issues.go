@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
@@ -97,34 +98,56 @@ func (x *exchange) issueJSON(r issueRow) obj {
 	return j
 }
 
-// listIssueEvents lists the closings and reopenings of an issue, the oldest first
+// listIssueEvents lists the closings and reopenings of an issue, or the changes of a pull request, the oldest first
 // (https://docs.github.com/rest/issues/events#list-issue-events).
 func (x *exchange) listIssueEvents() response {
-	is, ok := x.Issue(x.repository.IssueByNumber[int(served.ParseInt(x.pathVars["issue_number"]))])
+	number := int(served.ParseInt(x.pathVars["issue_number"]))
+	if p, ok := x.Pull(x.repository.PullByNumber[number]); ok {
+		return listRepo(x, x.Changes(p.Pull), func(c served.Change) obj { return x.changeJSON(&p, c) })
+	}
+	is, ok := x.Issue(x.repository.IssueByNumber[number])
 	if !ok {
 		return notFoundResponse()
 	}
-	type issueEvent struct {
-		name string
-		at   time.Time
-	}
-	var events []issueEvent
+	var events []served.Change
 	for _, at := range is.Closings {
-		events = append(events, issueEvent{"closed", at})
+		events = append(events, served.Change{Name: served.ChangeClosed, At: at})
 	}
 	for _, at := range is.Reopenings {
 		if x.IsVisible(at) {
-			events = append(events, issueEvent{"reopened", at})
+			events = append(events, served.Change{Name: served.ChangeReopened, At: at})
 		}
 	}
-	slices.SortStableFunc(events, func(a, b issueEvent) int { return a.at.Compare(b.at) })
-	return listRepo(x, events, func(e issueEvent) obj {
-		id := dataset.NumericID("issue event", fmt.Sprintf("%d %s %d", is.DatabaseID, e.name, e.at.Unix()))
-		return obj{
-			"id": id, "node_id": served.NodeID(served.NodeClosing, x.repository.DatabaseID, id), "event": e.name,
-			"created_at": served.FormatTime(e.at),
-			"actor":      x.userJSON(x.Index.Account(is.OpenedBy)), "commit_id": nil, "commit_url": nil,
-			"url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repository), id),
+	slices.SortStableFunc(events, func(a, b served.Change) int { return a.At.Compare(b.At) })
+	return listRepo(x, events, func(e served.Change) obj { return x.issueEventJSON(is.DatabaseID, is.OpenedBy, e) })
+}
+
+// issueEventJSON returns an event of an issue or a pull request by its id and its author.
+func (x *exchange) issueEventJSON(issue int64, author *string, e served.Change) obj {
+	id := dataset.NumericID("issue event", fmt.Sprintf("%d %s %d", issue, e.Name, e.At.Unix()))
+	return obj{
+		"id": id, "node_id": served.NodeID(served.NodeClosing, x.repository.DatabaseID, id), "event": e.Name,
+		"created_at": served.FormatTime(e.At), "actor": x.userJSON(x.Index.Account(author)),
+		"commit_id": nil, "commit_url": nil, "url": fmt.Sprintf("%s/issues/events/%d", x.repoURL(x.repository), id),
+	}
+}
+
+// changeJSON returns a change of a pull request
+// (https://docs.github.com/rest/using-the-rest-api/issue-event-types).
+func (x *exchange) changeJSON(p *served.PullState, c served.Change) obj {
+	j := x.issueEventJSON(p.DatabaseID, p.Login, c)
+	if r := c.Review; r != nil {
+		j["dismissed_review"] = obj{
+			"state": strings.ToLower(r.State), "review_id": r.ID, "dismissal_message": "",
 		}
-	})
+	}
+	if r := c.Request; r != nil {
+		j["review_requester"] = x.userJSON(x.Index.Account(p.Login))
+		if r.Team != "" {
+			j["requested_team"] = teamJSON(r, *p)
+		} else {
+			j["requested_reviewer"] = x.userJSON(x.Index.Account(&r.Login))
+		}
+	}
+	return j
 }

@@ -110,12 +110,15 @@ func requestedTeams(p served.PullState) []obj {
 	teams := []obj{}
 	for _, r := range p.Awaited {
 		if r.Team != "" {
-			teams = append(teams, obj{
-				"id": dataset.NumericID("team", p.Repository.Owner+"/"+r.Team), "name": r.Team, "slug": r.Team,
-			})
+			teams = append(teams, teamJSON(r, p))
 		}
 	}
 	return teams
+}
+
+// teamJSON returns the team of a request for a review.
+func teamJSON(r *served.ReviewRequest, p served.PullState) obj {
+	return obj{"id": dataset.NumericID("team", p.Repository.Owner+"/"+r.Team), "name": r.Team, "slug": r.Team}
 }
 
 // pullRef returns the head or the base of a pull request.
@@ -134,7 +137,7 @@ func (x *exchange) pullDetailJSON(p served.PullState) obj {
 		j["merged_by"] = x.userJSON(x.Index.Account(p.Merger()))
 	}
 	j["comments"], j["review_comments"], j["commits"] = len(x.Comments(p.Comments)), 0, 1
-	j["additions"], j["deletions"], j["changed_files"] = 0, 0, 0
+	j["additions"], j["deletions"], j["changed_files"] = p.Additions, p.Deletions, 0
 	return j
 }
 
@@ -145,7 +148,7 @@ func (x *exchange) reviewJSON(r *served.Review) obj {
 		"id": r.ID, "node_id": r.NodeID(),
 		"user":             x.userJSON(x.Index.Account(r.Login)),
 		"body":             "",
-		"state":            r.State,
+		"state":            x.ReviewState(r),
 		"html_url":         fmt.Sprintf("%s/pull/%d#pullrequestreview-%d", r.OfPull.Repository.WebURL(), r.Pull, r.ID),
 		"pull_request_url": api, "author_association": "CONTRIBUTOR", "commit_id": strings.Repeat("0", 40),
 	}

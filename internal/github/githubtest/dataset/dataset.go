@@ -73,11 +73,13 @@ func (d *Dataset) Clone() *Dataset {
 		r.TouchedAt, r.Login, r.MergedBy = slices.Clone(r.TouchedAt), clonePtr(r.Login), clonePtr(r.MergedBy)
 		r.MergedAt, r.ClosedAt = clonePtr(r.MergedAt), clonePtr(r.ClosedAt)
 		r.ReadyAt, r.DraftAt = slices.Clone(r.ReadyAt), slices.Clone(r.DraftAt)
+		r.Closings, r.ReopenedAt = slices.Clone(r.Closings), slices.Clone(r.ReopenedAt)
 		r.ReviewRequests = slices.Clone(r.ReviewRequests)
 	}
 	for i := range c.Reviews {
 		r := &c.Reviews[i]
 		r.Login, r.SubmittedAt = clonePtr(r.Login), clonePtr(r.SubmittedAt)
+		r.DismissedAt = clonePtr(r.DismissedAt)
 	}
 	for i := range c.Comments {
 		c.Comments[i].Login = clonePtr(c.Comments[i].Login)

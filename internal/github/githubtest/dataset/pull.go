@@ -27,6 +27,12 @@ type Pull struct {
 	Draft   bool        `json:"draft,omitempty"`
 	ReadyAt []time.Time `json:"ready_at,omitempty"`
 	DraftAt []time.Time `json:"draft_at,omitempty"`
+	// Closings are when it was closed besides ClosedAt, and ReopenedAt is when it was reopened; each is an update.
+	Closings   []time.Time `json:"closings,omitempty"`
+	ReopenedAt []time.Time `json:"reopened_at,omitempty"`
+	// Additions and Deletions are the lines that it changes.
+	Additions int `json:"additions,omitempty"`
+	Deletions int `json:"deletions,omitempty"`
 	// ReviewRequests are the requests for reviews, in any order.
 	ReviewRequests []ReviewRequest `json:"review_requests,omitempty"`
 	// TouchedAt are times of updates that have no other trace in the data: a label, a push to the branch.
@@ -53,4 +59,7 @@ type Review struct {
 	SubmittedAt *time.Time `json:"submitted_at"`
 	// State is APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED or PENDING.
 	State string `json:"state"`
+	// DismissedAt is when it was dismissed: from then on its state is DISMISSED. The dismissal is an update of the pull
+	// request. Nil means never, or that the data do not have the state before.
+	DismissedAt *time.Time `json:"dismissed_at,omitempty"`
 }

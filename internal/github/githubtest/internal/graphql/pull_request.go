@@ -26,6 +26,8 @@ func (n pullNode) field(e *execution, name string, a args) (any, error) {
 		return repoNode{p.Repository}, nil
 	case "reviews":
 		return e.reviewConnection(p, a)
+	case "timelineItems":
+		return e.pullTimelineConnection(p, a)
 	case "reviewRequests":
 		return reviewRequestConnection(p, a)
 	case "comments":
@@ -73,8 +75,12 @@ func pullScalar(p served.PullState, name string) any {
 		return p.Repository.DefaultBranch
 	case "headRefName":
 		return p.HeadBranch()
+	case "additions":
+		return p.Additions
+	case "deletions":
+		return p.Deletions
 	default:
-		return 0 // additions, deletions, changedFiles
+		return 0 // changedFiles
 	}
 }
 
@@ -83,7 +89,7 @@ func (e *execution) reviewConnection(p served.PullState, a args) (any, error) {
 	var rows []row
 	for _, r := range e.Reviews(p.Pull) {
 		author := e.Index.Account(r.Login)
-		if states != nil && !slices.Contains(states, r.State) || a.str("author") != "" &&
+		if states != nil && !slices.Contains(states, e.ReviewState(r)) || a.str("author") != "" &&
 			(author == nil || author.Login != a.str("author")) {
 			continue
 		}
@@ -116,7 +122,7 @@ func (n reviewNode) field(e *execution, name string, _ args) (any, error) {
 	case "fullDatabaseId":
 		return strconv.FormatInt(r.ID, 10), nil
 	case "state":
-		return r.State, nil
+		return e.ReviewState(r), nil
 	case "submittedAt":
 		return served.FormatOptionalTime(r.Submitted), nil
 	case "createdAt", "updatedAt":

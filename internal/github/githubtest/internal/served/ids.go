@@ -20,6 +20,7 @@ const (
 	NodeIssue   = "I"
 	NodeComment = "IC"
 	NodeClosing = "CE"
+	NodeChange  = "PE"
 	NodeCommit  = "C"
 	NodeRef     = "REF"
 	NodeUser    = "U"

@@ -129,9 +129,9 @@ func (ix *Index) addPulls(d *dataset.Dataset, repos map[string]*Repo) {
 		}
 		pull := r.PullByNumber[rv.Pull]
 		ix.ensureAccount(rv.Login)
-		pull.Reviews = append(
-			pull.Reviews, &Review{Review: rv, OfPull: pull, Submitted: ix.servedPtr(rv.SubmittedAt)},
-		)
+		pull.Reviews = append(pull.Reviews, &Review{
+			Review: rv, OfPull: pull, Submitted: ix.servedPtr(rv.SubmittedAt), Dismissed: ix.servedPtr(rv.DismissedAt),
+		})
 	}
 	for _, r := range repos {
 		slices.SortFunc(r.Pulls, func(a, b *Pull) int { return cmp.Compare(a.Number, b.Number) })
@@ -150,7 +150,12 @@ func (ix *Index) addPull(r *Repo, p *dataset.Pull) {
 	if pi.Merged != nil && pi.Closed == nil {
 		pi.Closed = pi.Merged
 	}
-	pi.Touched, pi.Readied, pi.Drafted = ix.servedTimes(p.TouchedAt), ix.servedTimes(p.ReadyAt), ix.servedTimes(p.DraftAt)
+	pi.Touched = ix.servedTimes(p.TouchedAt)
+	pi.Readied, pi.Drafted = ix.servedTimes(p.ReadyAt), ix.servedTimes(p.DraftAt)
+	pi.Closings, pi.Reopenings = ix.servedTimes(p.Closings), ix.servedTimes(p.ReopenedAt)
+	if pi.Closed != nil {
+		pi.Closings = append(pi.Closings, *pi.Closed)
+	}
 	for i := range p.ReviewRequests {
 		pi.Requests = append(pi.Requests, ix.reviewRequest(&p.ReviewRequests[i]))
 	}

@@ -100,10 +100,12 @@ type Pull struct {
 	Touched        []time.Time
 	// Readied and Drafted are when it was marked as ready for review, and made a draft again.
 	Readied, Drafted []time.Time
-	Requests         []*ReviewRequest
-	Reviews          []*Review
-	Comments         []*Comment
-	MergeCommitSHA   string
+	// Closings are the times at which it was closed, with Closed as the last one. Reopenings are when it was reopened.
+	Closings, Reopenings []time.Time
+	Requests             []*ReviewRequest
+	Reviews              []*Review
+	Comments             []*Comment
+	MergeCommitSHA       string
 }
 
 // ReviewRequest is a request for a review. Removed is nil for never, and may lie after the time of a View.
@@ -120,6 +122,8 @@ type Review struct {
 
 	OfPull    *Pull
 	Submitted *time.Time
+	// Dismissed is nil for never, and may lie after the time of a View.
+	Dismissed *time.Time
 }
 
 // Issue is an issue that is no pull request. The row is nil for an issue that exists through its comments alone.

@@ -25,18 +25,16 @@ func (v View) Pull(p *Pull) (PullState, bool) {
 		return PullState{}, false
 	}
 	s := PullState{
-		Pull: p, State: "OPEN", Updated: p.Created, Merged: v.reachedTime(p.Merged),
-		Closed: v.reachedTime(p.Closed),
+		Pull: p, State: "OPEN", Updated: p.Created, Merged: v.reachedTime(p.Merged), Closed: v.closedAt(p),
 	}
-	if s.Closed != nil {
-		s.State = "CLOSED"
-		s.touch(*s.Closed)
-	}
-	if s.Merged != nil {
+	switch {
+	case s.Merged != nil:
 		s.State = "MERGED"
 		s.touch(*s.Merged)
+	case s.Closed != nil:
+		s.State = "CLOSED"
 	}
-	for _, t := range slices.Concat(p.Touched, p.Readied, p.Drafted) {
+	for _, t := range slices.Concat(p.Touched, p.Readied, p.Drafted, p.Closings, p.Reopenings) {
 		if v.IsVisible(t) {
 			s.touch(t)
 		}
@@ -46,14 +44,28 @@ func (v View) Pull(p *Pull) (PullState, bool) {
 		v.addRequest(&s, r)
 	}
 	for _, r := range p.Reviews {
-		if t := v.reachedTime(r.Submitted); t != nil {
-			s.touch(*t)
+		for _, t := range []*time.Time{v.reachedTime(r.Submitted), v.reachedTime(r.Dismissed)} {
+			if t != nil {
+				s.touch(*t)
+			}
 		}
 	}
 	if t := v.lastComment(p.Comments); t != nil {
 		s.touch(*t)
 	}
 	return s, true
+}
+
+// closedAt returns when a pull request was closed; nil when it is open.
+func (v View) closedAt(p *Pull) *time.Time {
+	if merged := v.reachedTime(p.Merged); merged != nil {
+		return v.reachedTime(p.Closed)
+	}
+	closed, reopened := v.newest(p.Closings), v.newest(p.Reopenings)
+	if closed.After(reopened) {
+		return &closed
+	}
+	return nil
 }
 
 // isDraft reports whether a pull request is a draft.
