@@ -25,6 +25,10 @@ import (
 //	copilot                owner and       a document of Copilot reports, empty when it was removed            copilot
 //	                       document in Sub
 //	leader                 organization    the lease that leads, as JSON                                the receiver
+//	repo_facts             repository      what listings tell of the repository                         this package
+//	repo_counts            repository      counts of the repository that are read with its activity     this package
+//	repo_last_event        repository      none: its time is what counts                                this package
+//	repo_totals            organization    the number of repositories by visibility and state           this package
 //
 // A store keeps entries of other names, which a newer version may have written.
 const (
@@ -51,6 +55,14 @@ const (
 	EntryCopilot = "copilot"
 	// EntryLeader has the lease that leads the organization.
 	EntryLeader = "leader"
+	// EntryRepoFacts has what listings tell of a repository.
+	EntryRepoFacts = "repo_facts"
+	// EntryRepoCounts has the counts of a repository that are read with its activity.
+	EntryRepoCounts = "repo_counts"
+	// EntryLastEvent has the time of the newest event of a repository, of anybody, which outlives the event.
+	EntryLastEvent = "repo_last_event"
+	// EntryRepoTotals has the number of all repositories that the credential sees, by visibility and state.
+	EntryRepoTotals = "repo_totals"
 )
 
 // EntryKey identifies an entry.

@@ -45,5 +45,8 @@ func (r *Reader) Invalidate() { r.data, r.invalid = nil, true }
 // HasMore reports whether the document is valid so far and continues.
 func (r *Reader) HasMore() bool { return len(r.data) > 0 }
 
+// IsValid reports whether the document is valid so far.
+func (r *Reader) IsValid() bool { return !r.invalid }
+
 // IsComplete reports whether the document is valid and was read to its end.
 func (r *Reader) IsComplete() bool { return !r.invalid && len(r.data) == 0 }

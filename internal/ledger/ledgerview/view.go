@@ -60,6 +60,8 @@ type ledgerState struct {
 	prunedBefore time.Time
 	// linesUnreadUntil is the time until which commits were read without their lines.
 	linesUnreadUntil time.Time
+	// facts are what is known of repositories besides their activity.
+	facts repoFacts
 }
 
 // visits is the history of the calls of Visit and VisitStandby.
@@ -135,6 +137,7 @@ func (v *View) reset() {
 		cov:     ledger.Coverage{Repos: make(map[int64]*ledger.RepoCoverage)},
 		tallies: make(map[ledger.TallyKey]uint64),
 		entries: make(map[ledger.EntryKey]ledger.Entry),
+		facts:   newRepoFacts(),
 	}
 	v.repos = make(map[int64]*repoView)
 	v.accounts = newAccounts(v.settings.Label, v.relabel, v.saveDeparted)
@@ -221,6 +224,8 @@ func (v *View) applyEntry(entry *ledger.Entry) {
 		v.applyLogin(entry)
 	case ledger.EntryCopilot:
 		v.copilotChanges++
+	case ledger.EntryRepoFacts, ledger.EntryRepoCounts, ledger.EntryRepoTotals:
+		v.facts.apply(entry)
 	}
 }
 
@@ -333,5 +338,6 @@ func (v *View) purge(purged map[int64]bool) {
 			delete(v.repos, id)
 		}
 	}
+	v.facts.purge(purged)
 	maps.DeleteFunc(v.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return purged[key.Repo] })
 }

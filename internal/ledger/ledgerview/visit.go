@@ -64,16 +64,21 @@ func (v *View) emitAll(now time.Time, sink Sink) {
 func (v *View) nameOwners() map[string]int64 {
 	owners := make(map[string]int64, len(v.repos))
 	for id := range v.repos {
-		cov := v.cov.Repos[id]
-		if cov == nil || cov.IsGone() {
-			continue
-		}
-		had := v.cov.Repos[owners[cov.Name]]
-		if had == nil || cmp.Or(cov.FirstSeen.Compare(had.FirstSeen), cmp.Compare(cov.ID, had.ID)) > 0 {
-			owners[cov.Name] = id
-		}
+		v.claimName(owners, id)
 	}
 	return owners
+}
+
+// claimName makes a repository that is not gone the owner of its name, unless one that was discovered later has it.
+func (v *View) claimName(owners map[string]int64, id int64) {
+	cov := v.cov.Repos[id]
+	if cov == nil || cov.IsGone() {
+		return
+	}
+	had := v.cov.Repos[owners[cov.Name]]
+	if had == nil || cmp.Or(cov.FirstSeen.Compare(had.FirstSeen), cmp.Compare(cov.ID, had.ID)) > 0 {
+		owners[cov.Name] = id
+	}
 }
 
 // markVanished marks as stale what vanished with a former snapshot or a former name, unless it is shown again.

@@ -139,6 +139,7 @@ func (e *Emitter) emit(ctx context.Context, now time.Time) {
 			continue
 		}
 		e.emitOrganization(ctx, org, at, e.buildActivity(org, now))
+		e.emitRepositories(ctx, org, now)
 		e.emitCopilot(ctx, org, at)
 	}
 	e.send(ctx, e.selfMetrics.buildMetrics(e.orgs, now))
@@ -175,6 +176,7 @@ func (e *Emitter) countSeries(org *organization, now time.Time) {
 	org.View.VisitStandby(now, counter)
 	org.seriesShown = counter.shown
 	org.ends.clear()
+	e.countRepositories(org, now)
 	for _, reports := range org.copilot {
 		reports.clear()
 	}

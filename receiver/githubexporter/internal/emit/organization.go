@@ -20,5 +20,6 @@ type organization struct {
 	// seriesShown is the number of series in the last emission, by metric.
 	seriesShown [ledgerview.NumMetrics]int
 	ends        seriesEnds
+	repos       repoHistory
 	copilot     []*copilotReports
 }

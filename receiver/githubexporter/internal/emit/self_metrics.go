@@ -296,6 +296,7 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 		caughtUp time.Duration
 		shown    [ledgerview.NumMetrics]int
 		copilot  [usage.NumMetrics]int
+		repos    [numRepoMetrics]int
 	)
 	for _, org := range orgs {
 		if !org.summary.CaughtUp {
@@ -306,6 +307,9 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 		for m, n := range org.seriesShown {
 			shown[m] += n
 		}
+		for m, n := range org.repos.count {
+			repos[m] += n
+		}
 		for _, reports := range org.copilot {
 			for m, n := range reports.shown {
 				copilot[m] += n
@@ -315,6 +319,12 @@ func (s *selfMetrics) recordView(orgs []*organization, at pcommon.Timestamp) {
 	s.builder.RecordGhExporterMetricsCacheRefreshDurationDataPoint(at, caughtUp.Seconds())
 	for m, n := range shown {
 		if name := s.templates.name(m); name != "" {
+			s.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
+		}
+	}
+	for m, n := range repos {
+		if n > 0 {
+			name := s.templates.repos.template[m].Name()
 			s.builder.RecordGhExporterMetricsSeriesLoadedDataPoint(at, int64(n), name)
 		}
 	}

@@ -30,6 +30,7 @@ type metricTemplates struct {
 	template   [ledgerview.NumMetrics]pmetric.Metric
 	enabled    [ledgerview.NumMetrics]bool
 	cumulative [ledgerview.NumMetrics]bool
+	repos      *repoTemplates
 }
 
 //go:generate go run -C ../../../../internal/tools ./recordgen ../../receiver/githubexporter/internal/metadata/generated_metrics.go ../../receiver/githubexporter/internal/emit/generated_records.go
@@ -46,6 +47,7 @@ func newMetricTemplates(settings *Settings, id *identity) *metricTemplates {
 		record(f.builder, pcommon.NewTimestampFromTime(time.Unix(0, 0)), 0, "", "", "")
 		f.addTemplate(m, f.builder.Emit())
 	}
+	f.repos = newRepoTemplates(f)
 	id.setScopeInstance(f.emptyScope.Scope())
 	return f
 }
@@ -62,6 +64,11 @@ func (f *metricTemplates) addTemplate(m int, md pmetric.Metrics) {
 	metric.CopyTo(f.template[m])
 	f.enabled[m] = true
 	f.cumulative[m] = metric.Type() == pmetric.MetricTypeSum
+	f.adoptScope(scope)
+}
+
+// adoptScope makes the scope that of all metrics of organizations. They have the same one.
+func (f *metricTemplates) adoptScope(scope pmetric.ScopeMetrics) {
 	scope.Scope().CopyTo(f.emptyScope.Scope())
 	f.emptyScope.SetSchemaUrl(scope.SchemaUrl())
 }

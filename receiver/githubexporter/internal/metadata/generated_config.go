@@ -1947,6 +1947,266 @@ func (ms *GhExporterStoreWriteMetricConfig) Unmarshal(parser *confmap.Conf) erro
 	return nil
 }
 
+// GhRepoBranchesMetricConfig provides config for the gh.repo.branches metric.
+type GhRepoBranchesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoBranchesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoCountMetricConfig provides config for the gh.repo.count metric.
+type GhRepoCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoCreatedUnixtimeMetricConfig provides config for the gh.repo.created_unixtime metric.
+type GhRepoCreatedUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoCreatedUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoForksMetricConfig provides config for the gh.repo.forks metric.
+type GhRepoForksMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoForksMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoInfoMetricConfig provides config for the gh.repo.info metric.
+type GhRepoInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoLastEventUnixtimeMetricConfig provides config for the gh.repo.last_event_unixtime metric.
+type GhRepoLastEventUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoLastEventUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoLatestReleaseUnixtimeMetricConfig provides config for the gh.repo.latest_release_unixtime metric.
+type GhRepoLatestReleaseUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoLatestReleaseUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoPushedUnixtimeMetricConfig provides config for the gh.repo.pushed_unixtime metric.
+type GhRepoPushedUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoPushedUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoReleasesMetricConfig provides config for the gh.repo.releases metric.
+type GhRepoReleasesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoReleasesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoSizeMetricConfig provides config for the gh.repo.size metric.
+type GhRepoSizeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoSizeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoStarsMetricConfig provides config for the gh.repo.stars metric.
+type GhRepoStarsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoStarsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoTagsMetricConfig provides config for the gh.repo.tags metric.
+type GhRepoTagsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoTagsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoWatchersMetricConfig provides config for the gh.repo.watchers metric.
+type GhRepoWatchersMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoWatchersMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhUserInfoMetricConfig provides config for the gh.user.info metric.
 type GhUserInfoMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -2066,6 +2326,19 @@ type MetricsConfig struct {
 	GhExporterStoreFallback                          GhExporterStoreFallbackMetricConfig                          `mapstructure:"gh.exporter.store_fallback"`
 	GhExporterStoreSeries                            GhExporterStoreSeriesMetricConfig                            `mapstructure:"gh.exporter.store_series"`
 	GhExporterStoreWrite                             GhExporterStoreWriteMetricConfig                             `mapstructure:"gh.exporter.store_write"`
+	GhRepoBranches                                   GhRepoBranchesMetricConfig                                   `mapstructure:"gh.repo.branches"`
+	GhRepoCount                                      GhRepoCountMetricConfig                                      `mapstructure:"gh.repo.count"`
+	GhRepoCreatedUnixtime                            GhRepoCreatedUnixtimeMetricConfig                            `mapstructure:"gh.repo.created_unixtime"`
+	GhRepoForks                                      GhRepoForksMetricConfig                                      `mapstructure:"gh.repo.forks"`
+	GhRepoInfo                                       GhRepoInfoMetricConfig                                       `mapstructure:"gh.repo.info"`
+	GhRepoLastEventUnixtime                          GhRepoLastEventUnixtimeMetricConfig                          `mapstructure:"gh.repo.last_event_unixtime"`
+	GhRepoLatestReleaseUnixtime                      GhRepoLatestReleaseUnixtimeMetricConfig                      `mapstructure:"gh.repo.latest_release_unixtime"`
+	GhRepoPushedUnixtime                             GhRepoPushedUnixtimeMetricConfig                             `mapstructure:"gh.repo.pushed_unixtime"`
+	GhRepoReleases                                   GhRepoReleasesMetricConfig                                   `mapstructure:"gh.repo.releases"`
+	GhRepoSize                                       GhRepoSizeMetricConfig                                       `mapstructure:"gh.repo.size"`
+	GhRepoStars                                      GhRepoStarsMetricConfig                                      `mapstructure:"gh.repo.stars"`
+	GhRepoTags                                       GhRepoTagsMetricConfig                                       `mapstructure:"gh.repo.tags"`
+	GhRepoWatchers                                   GhRepoWatchersMetricConfig                                   `mapstructure:"gh.repo.watchers"`
 	GhUserInfo                                       GhUserInfoMetricConfig                                       `mapstructure:"gh.user.info"`
 }
 
@@ -2360,6 +2633,45 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterStoreWrite: GhExporterStoreWriteMetricConfig{
+			Enabled: true,
+		},
+		GhRepoBranches: GhRepoBranchesMetricConfig{
+			Enabled: true,
+		},
+		GhRepoCount: GhRepoCountMetricConfig{
+			Enabled: true,
+		},
+		GhRepoCreatedUnixtime: GhRepoCreatedUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoForks: GhRepoForksMetricConfig{
+			Enabled: true,
+		},
+		GhRepoInfo: GhRepoInfoMetricConfig{
+			Enabled: true,
+		},
+		GhRepoLastEventUnixtime: GhRepoLastEventUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoLatestReleaseUnixtime: GhRepoLatestReleaseUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoPushedUnixtime: GhRepoPushedUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoReleases: GhRepoReleasesMetricConfig{
+			Enabled: true,
+		},
+		GhRepoSize: GhRepoSizeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoStars: GhRepoStarsMetricConfig{
+			Enabled: true,
+		},
+		GhRepoTags: GhRepoTagsMetricConfig{
+			Enabled: true,
+		},
+		GhRepoWatchers: GhRepoWatchersMetricConfig{
 			Enabled: true,
 		},
 		GhUserInfo: GhUserInfoMetricConfig{

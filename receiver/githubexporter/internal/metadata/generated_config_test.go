@@ -317,6 +317,45 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterStoreWrite: GhExporterStoreWriteMetricConfig{
 						Enabled: true,
 					},
+					GhRepoBranches: GhRepoBranchesMetricConfig{
+						Enabled: true,
+					},
+					GhRepoCount: GhRepoCountMetricConfig{
+						Enabled: true,
+					},
+					GhRepoCreatedUnixtime: GhRepoCreatedUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoForks: GhRepoForksMetricConfig{
+						Enabled: true,
+					},
+					GhRepoInfo: GhRepoInfoMetricConfig{
+						Enabled: true,
+					},
+					GhRepoLastEventUnixtime: GhRepoLastEventUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoLatestReleaseUnixtime: GhRepoLatestReleaseUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoPushedUnixtime: GhRepoPushedUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoReleases: GhRepoReleasesMetricConfig{
+						Enabled: true,
+					},
+					GhRepoSize: GhRepoSizeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoStars: GhRepoStarsMetricConfig{
+						Enabled: true,
+					},
+					GhRepoTags: GhRepoTagsMetricConfig{
+						Enabled: true,
+					},
+					GhRepoWatchers: GhRepoWatchersMetricConfig{
+						Enabled: true,
+					},
 					GhUserInfo: GhUserInfoMetricConfig{
 						Enabled: true,
 					},
@@ -623,6 +662,45 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterStoreWrite: GhExporterStoreWriteMetricConfig{
 						Enabled: false,
 					},
+					GhRepoBranches: GhRepoBranchesMetricConfig{
+						Enabled: false,
+					},
+					GhRepoCount: GhRepoCountMetricConfig{
+						Enabled: false,
+					},
+					GhRepoCreatedUnixtime: GhRepoCreatedUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoForks: GhRepoForksMetricConfig{
+						Enabled: false,
+					},
+					GhRepoInfo: GhRepoInfoMetricConfig{
+						Enabled: false,
+					},
+					GhRepoLastEventUnixtime: GhRepoLastEventUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoLatestReleaseUnixtime: GhRepoLatestReleaseUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoPushedUnixtime: GhRepoPushedUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoReleases: GhRepoReleasesMetricConfig{
+						Enabled: false,
+					},
+					GhRepoSize: GhRepoSizeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoStars: GhRepoStarsMetricConfig{
+						Enabled: false,
+					},
+					GhRepoTags: GhRepoTagsMetricConfig{
+						Enabled: false,
+					},
+					GhRepoWatchers: GhRepoWatchersMetricConfig{
+						Enabled: false,
+					},
 					GhUserInfo: GhUserInfoMetricConfig{
 						Enabled: false,
 					},
@@ -638,7 +716,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhUserInfoMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

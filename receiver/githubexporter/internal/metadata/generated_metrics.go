@@ -922,6 +922,58 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.store_write",
 		Attributes: []string{"source", "write_result"},
 	},
+	GhRepoBranches: metricInfo{
+		Name:       "gh.repo.branches",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoCount: metricInfo{
+		Name:       "gh.repo.count",
+		Attributes: []string{"org", "visibility", "repo_state"},
+	},
+	GhRepoCreatedUnixtime: metricInfo{
+		Name:       "gh.repo.created_unixtime",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoForks: metricInfo{
+		Name:       "gh.repo.forks",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoInfo: metricInfo{
+		Name:       "gh.repo.info",
+		Attributes: []string{"org", "repo", "visibility", "default_branch", "language", "archived", "fork", "template"},
+	},
+	GhRepoLastEventUnixtime: metricInfo{
+		Name:       "gh.repo.last_event_unixtime",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoLatestReleaseUnixtime: metricInfo{
+		Name:       "gh.repo.latest_release_unixtime",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoPushedUnixtime: metricInfo{
+		Name:       "gh.repo.pushed_unixtime",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoReleases: metricInfo{
+		Name:       "gh.repo.releases",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoSize: metricInfo{
+		Name:       "gh.repo.size",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoStars: metricInfo{
+		Name:       "gh.repo.stars",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoTags: metricInfo{
+		Name:       "gh.repo.tags",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoWatchers: metricInfo{
+		Name:       "gh.repo.watchers",
+		Attributes: []string{"org", "repo"},
+	},
 	GhUserInfo: metricInfo{
 		Name:       "gh.user.info",
 		Attributes: []string{"org", "user", "account_type"},
@@ -1026,6 +1078,19 @@ type metricsInfo struct {
 	GhExporterStoreFallback                          metricInfo
 	GhExporterStoreSeries                            metricInfo
 	GhExporterStoreWrite                             metricInfo
+	GhRepoBranches                                   metricInfo
+	GhRepoCount                                      metricInfo
+	GhRepoCreatedUnixtime                            metricInfo
+	GhRepoForks                                      metricInfo
+	GhRepoInfo                                       metricInfo
+	GhRepoLastEventUnixtime                          metricInfo
+	GhRepoLatestReleaseUnixtime                      metricInfo
+	GhRepoPushedUnixtime                             metricInfo
+	GhRepoReleases                                   metricInfo
+	GhRepoSize                                       metricInfo
+	GhRepoStars                                      metricInfo
+	GhRepoTags                                       metricInfo
+	GhRepoWatchers                                   metricInfo
 	GhUserInfo                                       metricInfo
 }
 
@@ -1095,6 +1160,24 @@ func WithCopilotTeamMetricAttribute(copilotTeamAttributeValue string) MetricAttr
 func WithCopilotWindowMetricAttribute(copilotWindowAttributeValue string) MetricAttributeOption {
 	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
 		dp.Attributes().PutStr("window", copilotWindowAttributeValue)
+	})
+}
+
+func WithDefaultBranchMetricAttribute(defaultBranchAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("default_branch", defaultBranchAttributeValue)
+	})
+}
+
+func WithLanguageMetricAttribute(languageAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("language", languageAttributeValue)
+	})
+}
+
+func WithTemplateMetricAttribute(templateAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("template", templateAttributeValue)
 	})
 }
 
@@ -6373,6 +6456,702 @@ func newMetricGhExporterStoreWrite(cfg GhExporterStoreWriteMetricConfig) metricG
 	return m
 }
 
+type metricGhRepoBranches struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   GhRepoBranchesMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.branches metric with initial data.
+func (m *metricGhRepoBranches) init() {
+	m.data.SetName("gh.repo.branches")
+	m.data.SetDescription("Branches of the repository, counted when a change of it was seen.")
+	m.data.SetUnit("{branch}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoBranches) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoBranches) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoBranches) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoBranches(cfg GhRepoBranchesMetricConfig) metricGhRepoBranches {
+	m := metricGhRepoBranches{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoCount struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   GhRepoCountMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.count metric with initial data.
+func (m *metricGhRepoCount) init() {
+	m.data.SetName("gh.repo.count")
+	m.data.SetDescription("Repositories that the credential sees in the organization, those that the filter leaves out as well. Each combination that can occur is shown, once the organization has been listed completely.")
+	m.data.SetUnit("{repository}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, visibilityAttributeValue string, repoStateAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("visibility", visibilityAttributeValue)
+	dp.Attributes().PutStr("state", repoStateAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoCount) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoCount(cfg GhRepoCountMetricConfig) metricGhRepoCount {
+	m := metricGhRepoCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoCreatedUnixtime struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   GhRepoCreatedUnixtimeMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.created_unixtime metric with initial data.
+func (m *metricGhRepoCreatedUnixtime) init() {
+	m.data.SetName("gh.repo.created_unixtime")
+	m.data.SetDescription("Time of the creation of the repository, in seconds since 1970.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoCreatedUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoCreatedUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoCreatedUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoCreatedUnixtime(cfg GhRepoCreatedUnixtimeMetricConfig) metricGhRepoCreatedUnixtime {
+	m := metricGhRepoCreatedUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoForks struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   GhRepoForksMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.forks metric with initial data.
+func (m *metricGhRepoForks) init() {
+	m.data.SetName("gh.repo.forks")
+	m.data.SetDescription("Forks of the repository, as GitHub counts them.")
+	m.data.SetUnit("{fork}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoForks) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoForks) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoForks) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoForks(cfg GhRepoForksMetricConfig) metricGhRepoForks {
+	m := metricGhRepoForks{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoInfo struct {
+	data     pmetric.Metric         // data buffer for generated metric.
+	config   GhRepoInfoMetricConfig // metric config provided by user.
+	capacity int                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.info metric with initial data.
+func (m *metricGhRepoInfo) init() {
+	m.data.SetName("gh.repo.info")
+	m.data.SetDescription("1 for each repository, with its properties as labels. Those of `repository_labels` are topic_<topic> and property_<property>.")
+	m.data.SetUnit("{repository}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, visibilityAttributeValue string, archivedAttributeValue string, forkAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("visibility", visibilityAttributeValue)
+	dp.Attributes().PutStr("archived", archivedAttributeValue)
+	dp.Attributes().PutStr("fork", forkAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoInfo(cfg GhRepoInfoMetricConfig) metricGhRepoInfo {
+	m := metricGhRepoInfo{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoLastEventUnixtime struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   GhRepoLastEventUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.last_event_unixtime metric with initial data.
+func (m *metricGhRepoLastEventUnixtime) init() {
+	m.data.SetName("gh.repo.last_event_unixtime")
+	m.data.SetDescription("Time of the newest event of anybody that was ever recorded of the repository, in seconds since 1970. It does not fall when the event is pruned or deleted.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoLastEventUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoLastEventUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoLastEventUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoLastEventUnixtime(cfg GhRepoLastEventUnixtimeMetricConfig) metricGhRepoLastEventUnixtime {
+	m := metricGhRepoLastEventUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoLatestReleaseUnixtime struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   GhRepoLatestReleaseUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.latest_release_unixtime metric with initial data.
+func (m *metricGhRepoLatestReleaseUnixtime) init() {
+	m.data.SetName("gh.repo.latest_release_unixtime")
+	m.data.SetDescription("Time of the publication of the release that GitHub calls the latest, in seconds since 1970.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoLatestReleaseUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoLatestReleaseUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoLatestReleaseUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoLatestReleaseUnixtime(cfg GhRepoLatestReleaseUnixtimeMetricConfig) metricGhRepoLatestReleaseUnixtime {
+	m := metricGhRepoLatestReleaseUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoPushedUnixtime struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   GhRepoPushedUnixtimeMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.pushed_unixtime metric with initial data.
+func (m *metricGhRepoPushedUnixtime) init() {
+	m.data.SetName("gh.repo.pushed_unixtime")
+	m.data.SetDescription("Time of the newest push to any branch, in seconds since 1970.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoPushedUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoPushedUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoPushedUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoPushedUnixtime(cfg GhRepoPushedUnixtimeMetricConfig) metricGhRepoPushedUnixtime {
+	m := metricGhRepoPushedUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoReleases struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   GhRepoReleasesMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.releases metric with initial data.
+func (m *metricGhRepoReleases) init() {
+	m.data.SetName("gh.repo.releases")
+	m.data.SetDescription("Releases of the repository that the credential sees, counted when a change of it was seen.")
+	m.data.SetUnit("{release}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoReleases) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoReleases) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoReleases) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoReleases(cfg GhRepoReleasesMetricConfig) metricGhRepoReleases {
+	m := metricGhRepoReleases{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoSize struct {
+	data     pmetric.Metric         // data buffer for generated metric.
+	config   GhRepoSizeMetricConfig // metric config provided by user.
+	capacity int                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.size metric with initial data.
+func (m *metricGhRepoSize) init() {
+	m.data.SetName("gh.repo.size")
+	m.data.SetDescription("Size of the repository on disk, as GitHub last computed it.")
+	m.data.SetUnit("By")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoSize) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoSize) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoSize) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoSize(cfg GhRepoSizeMetricConfig) metricGhRepoSize {
+	m := metricGhRepoSize{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoStars struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   GhRepoStarsMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.stars metric with initial data.
+func (m *metricGhRepoStars) init() {
+	m.data.SetName("gh.repo.stars")
+	m.data.SetDescription("Users who have starred the repository.")
+	m.data.SetUnit("{star}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoStars) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoStars) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoStars) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoStars(cfg GhRepoStarsMetricConfig) metricGhRepoStars {
+	m := metricGhRepoStars{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoTags struct {
+	data     pmetric.Metric         // data buffer for generated metric.
+	config   GhRepoTagsMetricConfig // metric config provided by user.
+	capacity int                    // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.tags metric with initial data.
+func (m *metricGhRepoTags) init() {
+	m.data.SetName("gh.repo.tags")
+	m.data.SetDescription("Tags of the repository, counted when a change of it was seen.")
+	m.data.SetUnit("{tag}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoTags) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoTags) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoTags) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoTags(cfg GhRepoTagsMetricConfig) metricGhRepoTags {
+	m := metricGhRepoTags{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoWatchers struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   GhRepoWatchersMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.watchers metric with initial data.
+func (m *metricGhRepoWatchers) init() {
+	m.data.SetName("gh.repo.watchers")
+	m.data.SetDescription("Users who watch the repository, counted when a change of it was seen.")
+	m.data.SetUnit("{user}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoWatchers) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoWatchers) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoWatchers) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoWatchers(cfg GhRepoWatchersMetricConfig) metricGhRepoWatchers {
+	m := metricGhRepoWatchers{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhUserInfo struct {
 	data     pmetric.Metric         // data buffer for generated metric.
 	config   GhUserInfoMetricConfig // metric config provided by user.
@@ -6534,6 +7313,19 @@ type MetricsBuilder struct {
 	metricGhExporterStoreFallback                          metricGhExporterStoreFallback
 	metricGhExporterStoreSeries                            metricGhExporterStoreSeries
 	metricGhExporterStoreWrite                             metricGhExporterStoreWrite
+	metricGhRepoBranches                                   metricGhRepoBranches
+	metricGhRepoCount                                      metricGhRepoCount
+	metricGhRepoCreatedUnixtime                            metricGhRepoCreatedUnixtime
+	metricGhRepoForks                                      metricGhRepoForks
+	metricGhRepoInfo                                       metricGhRepoInfo
+	metricGhRepoLastEventUnixtime                          metricGhRepoLastEventUnixtime
+	metricGhRepoLatestReleaseUnixtime                      metricGhRepoLatestReleaseUnixtime
+	metricGhRepoPushedUnixtime                             metricGhRepoPushedUnixtime
+	metricGhRepoReleases                                   metricGhRepoReleases
+	metricGhRepoSize                                       metricGhRepoSize
+	metricGhRepoStars                                      metricGhRepoStars
+	metricGhRepoTags                                       metricGhRepoTags
+	metricGhRepoWatchers                                   metricGhRepoWatchers
 	metricGhUserInfo                                       metricGhUserInfo
 }
 
@@ -6657,6 +7449,19 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterStoreFallback:                          newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
 		metricGhExporterStoreSeries:                            newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
 		metricGhExporterStoreWrite:                             newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
+		metricGhRepoBranches:                                   newMetricGhRepoBranches(mbc.Metrics.GhRepoBranches),
+		metricGhRepoCount:                                      newMetricGhRepoCount(mbc.Metrics.GhRepoCount),
+		metricGhRepoCreatedUnixtime:                            newMetricGhRepoCreatedUnixtime(mbc.Metrics.GhRepoCreatedUnixtime),
+		metricGhRepoForks:                                      newMetricGhRepoForks(mbc.Metrics.GhRepoForks),
+		metricGhRepoInfo:                                       newMetricGhRepoInfo(mbc.Metrics.GhRepoInfo),
+		metricGhRepoLastEventUnixtime:                          newMetricGhRepoLastEventUnixtime(mbc.Metrics.GhRepoLastEventUnixtime),
+		metricGhRepoLatestReleaseUnixtime:                      newMetricGhRepoLatestReleaseUnixtime(mbc.Metrics.GhRepoLatestReleaseUnixtime),
+		metricGhRepoPushedUnixtime:                             newMetricGhRepoPushedUnixtime(mbc.Metrics.GhRepoPushedUnixtime),
+		metricGhRepoReleases:                                   newMetricGhRepoReleases(mbc.Metrics.GhRepoReleases),
+		metricGhRepoSize:                                       newMetricGhRepoSize(mbc.Metrics.GhRepoSize),
+		metricGhRepoStars:                                      newMetricGhRepoStars(mbc.Metrics.GhRepoStars),
+		metricGhRepoTags:                                       newMetricGhRepoTags(mbc.Metrics.GhRepoTags),
+		metricGhRepoWatchers:                                   newMetricGhRepoWatchers(mbc.Metrics.GhRepoWatchers),
 		metricGhUserInfo:                                       newMetricGhUserInfo(mbc.Metrics.GhUserInfo),
 		resourceAttributeIncludeFilter:                         make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:                         make(map[string]filter.Filter),
@@ -6846,6 +7651,19 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterStoreFallback.emit(ils.Metrics())
 	mb.metricGhExporterStoreSeries.emit(ils.Metrics())
 	mb.metricGhExporterStoreWrite.emit(ils.Metrics())
+	mb.metricGhRepoBranches.emit(ils.Metrics())
+	mb.metricGhRepoCount.emit(ils.Metrics())
+	mb.metricGhRepoCreatedUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoForks.emit(ils.Metrics())
+	mb.metricGhRepoInfo.emit(ils.Metrics())
+	mb.metricGhRepoLastEventUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoLatestReleaseUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoPushedUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoReleases.emit(ils.Metrics())
+	mb.metricGhRepoSize.emit(ils.Metrics())
+	mb.metricGhRepoStars.emit(ils.Metrics())
+	mb.metricGhRepoTags.emit(ils.Metrics())
+	mb.metricGhRepoWatchers.emit(ils.Metrics())
 	mb.metricGhUserInfo.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -7361,6 +8179,71 @@ func (mb *MetricsBuilder) RecordGhExporterStoreSeriesDataPoint(ts pcommon.Timest
 // RecordGhExporterStoreWriteDataPoint adds a data point to gh.exporter.store_write metric.
 func (mb *MetricsBuilder) RecordGhExporterStoreWriteDataPoint(ts pcommon.Timestamp, val int64, sourceAttributeValue AttributeSource, writeResultAttributeValue AttributeWriteResult) {
 	mb.metricGhExporterStoreWrite.recordDataPoint(mb.startTime, ts, val, sourceAttributeValue.String(), writeResultAttributeValue.String())
+}
+
+// RecordGhRepoBranchesDataPoint adds a data point to gh.repo.branches metric.
+func (mb *MetricsBuilder) RecordGhRepoBranchesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoBranches.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoCountDataPoint adds a data point to gh.repo.count metric.
+func (mb *MetricsBuilder) RecordGhRepoCountDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, visibilityAttributeValue string, repoStateAttributeValue string) {
+	mb.metricGhRepoCount.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, visibilityAttributeValue, repoStateAttributeValue)
+}
+
+// RecordGhRepoCreatedUnixtimeDataPoint adds a data point to gh.repo.created_unixtime metric.
+func (mb *MetricsBuilder) RecordGhRepoCreatedUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoCreatedUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoForksDataPoint adds a data point to gh.repo.forks metric.
+func (mb *MetricsBuilder) RecordGhRepoForksDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoForks.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoInfoDataPoint adds a data point to gh.repo.info metric.
+func (mb *MetricsBuilder) RecordGhRepoInfoDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, visibilityAttributeValue string, archivedAttributeValue string, forkAttributeValue string, options ...MetricAttributeOption) {
+	mb.metricGhRepoInfo.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, visibilityAttributeValue, archivedAttributeValue, forkAttributeValue, options...)
+}
+
+// RecordGhRepoLastEventUnixtimeDataPoint adds a data point to gh.repo.last_event_unixtime metric.
+func (mb *MetricsBuilder) RecordGhRepoLastEventUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoLastEventUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoLatestReleaseUnixtimeDataPoint adds a data point to gh.repo.latest_release_unixtime metric.
+func (mb *MetricsBuilder) RecordGhRepoLatestReleaseUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoLatestReleaseUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoPushedUnixtimeDataPoint adds a data point to gh.repo.pushed_unixtime metric.
+func (mb *MetricsBuilder) RecordGhRepoPushedUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoPushedUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoReleasesDataPoint adds a data point to gh.repo.releases metric.
+func (mb *MetricsBuilder) RecordGhRepoReleasesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoReleases.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoSizeDataPoint adds a data point to gh.repo.size metric.
+func (mb *MetricsBuilder) RecordGhRepoSizeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoSize.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoStarsDataPoint adds a data point to gh.repo.stars metric.
+func (mb *MetricsBuilder) RecordGhRepoStarsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoStars.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoTagsDataPoint adds a data point to gh.repo.tags metric.
+func (mb *MetricsBuilder) RecordGhRepoTagsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoTags.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoWatchersDataPoint adds a data point to gh.repo.watchers metric.
+func (mb *MetricsBuilder) RecordGhRepoWatchersDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoWatchers.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
 }
 
 // RecordGhUserInfoDataPoint adds a data point to gh.user.info metric.

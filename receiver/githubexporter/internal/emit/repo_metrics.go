@@ -1,0 +1,101 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package emit
+
+import (
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
+)
+
+// repoMetric is the index of a metric by repository. It is stored nowhere: outside of this process metrics have names.
+type repoMetric uint8
+
+// The metrics by repository. A new one is a constant here and a row of repoRecords.
+const (
+	repoInfo repoMetric = iota
+	repoCount
+	repoStars
+	repoForks
+	repoWatchers
+	repoSize
+	repoBranches
+	repoTags
+	repoReleases
+	repoCreated
+	repoPushed
+	repoLastEvent
+	repoLatestRelease
+	numRepoMetrics
+)
+
+// repoRecord describes a metric by repository.
+type repoRecord struct {
+	// record records a point with the builder, from which the template is made.
+	record func(b *metadata.MetricsBuilder)
+	// isHistogram says that the metric is a cumulative histogram. The generated builder knows none: metadata.yaml has
+	// its name, description, unit, labels and `enabled` as those of a sum.
+	isHistogram bool
+}
+
+// repoRecords has the metrics by repository.
+var repoRecords = [numRepoMetrics]repoRecord{
+	repoInfo: {record: func(b *metadata.MetricsBuilder) { b.RecordGhRepoInfoDataPoint(0, 1, "", "", "", "", "") }},
+	repoCount: {record: func(b *metadata.MetricsBuilder) {
+		b.RecordGhRepoCountDataPoint(0, 0, "", "", "")
+	}},
+	repoStars:         recordOf((*metadata.MetricsBuilder).RecordGhRepoStarsDataPoint),
+	repoForks:         recordOf((*metadata.MetricsBuilder).RecordGhRepoForksDataPoint),
+	repoWatchers:      recordOf((*metadata.MetricsBuilder).RecordGhRepoWatchersDataPoint),
+	repoSize:          recordOf((*metadata.MetricsBuilder).RecordGhRepoSizeDataPoint),
+	repoBranches:      recordOf((*metadata.MetricsBuilder).RecordGhRepoBranchesDataPoint),
+	repoTags:          recordOf((*metadata.MetricsBuilder).RecordGhRepoTagsDataPoint),
+	repoReleases:      recordOf((*metadata.MetricsBuilder).RecordGhRepoReleasesDataPoint),
+	repoCreated:       recordOf((*metadata.MetricsBuilder).RecordGhRepoCreatedUnixtimeDataPoint),
+	repoPushed:        recordOf((*metadata.MetricsBuilder).RecordGhRepoPushedUnixtimeDataPoint),
+	repoLastEvent:     recordOf((*metadata.MetricsBuilder).RecordGhRepoLastEventUnixtimeDataPoint),
+	repoLatestRelease: recordOf((*metadata.MetricsBuilder).RecordGhRepoLatestReleaseUnixtimeDataPoint),
+}
+
+// recordOf returns the record of a metric with the labels org and repo.
+func recordOf(
+	record func(b *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo string),
+) repoRecord {
+	return repoRecord{record: func(b *metadata.MetricsBuilder) { record(b, 0, 0, "", "") }}
+}
+
+// repoMask is a set of metrics by repository.
+type repoMask uint64
+
+const _ = uint(64 - numRepoMetrics) // a mask has a bit for each
+
+// mask returns the set of one metric.
+func (m repoMetric) mask() repoMask { return 1 << m }
+
+// repoTemplates are the metrics by repository without points, as metricTemplates are those of activity. One that is
+// disabled is not enabled. They do not change.
+type repoTemplates struct {
+	template [numRepoMetrics]pmetric.Metric
+	enabled  [numRepoMetrics]bool
+}
+
+// newRepoTemplates makes the templates with the builder of those of activity, which get their scope.
+func newRepoTemplates(all *metricTemplates) *repoTemplates {
+	f := &repoTemplates{}
+	for m := range numRepoMetrics {
+		repoRecords[m].record(all.builder)
+		md := all.builder.Emit()
+		if md.MetricCount() == 0 {
+			continue
+		}
+		scope := md.ResourceMetrics().At(0).ScopeMetrics().At(0)
+		all.adoptScope(scope)
+		f.template[m], f.enabled[m] = withoutPoints(scope.Metrics().At(0)), true
+		if repoRecords[m].isHistogram {
+			f.template[m].SetEmptyHistogram().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		}
+	}
+	return f
+}
