@@ -26,11 +26,13 @@ type document struct {
 }
 
 var (
-	discoverQuery = mustDocument("Discover", readDocument("discover"))
-	lookupQuery   = mustDocument("Lookup", readDocument("lookup"))
-	activityQuery = mustDocument("Activity", readDocument("activity")+readDocument("fragments"))
-	reviewsQuery  = mustDocument("Reviews", readDocument("reviews"))
-	linesQuery    = mustDocument("Lines", readDocument("lines"))
+	discoverQuery    = mustDocument("Discover", readDocument("discover"))
+	lookupQuery      = mustDocument("Lookup", readDocument("lookup"))
+	activityQuery    = mustDocument("Activity", readDocument("activity")+readDocument("fragments"))
+	reviewsQuery     = mustDocument("Reviews", readDocument("reviews"))
+	linesQuery       = mustDocument("Lines", readDocument("lines"))
+	teamsQuery       = mustDocument("Teams", readDocument("teams"))
+	teamMembersQuery = mustDocument("TeamMembers", readDocument("team_members"))
 	// activitiesQuery has the query for each number of repositories.
 	activitiesQuery = newGroupQueries(maxGroupSize)
 )

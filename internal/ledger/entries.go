@@ -24,6 +24,9 @@ import (
 //	                       stream in Sub
 //	copilot                owner and       a document of Copilot reports, empty when it was removed            copilot
 //	                       document in Sub
+//	team                   team, and the   Team; empty when it is gone or not selected                  this package
+//	                       part in Sub
+//	teams_state            organization    TeamsState                                                   this package
 //	leader                 organization    the lease that leads, as JSON                                the receiver
 //	repo_facts             repository      what listings tell of the repository                         this package
 //	repo_counts            repository      counts of the repository that are read with its activity     this package
@@ -53,6 +56,10 @@ const (
 	EntryValidator = "validator"
 	// EntryCopilot has a document of the Copilot reports of the organization, or of an enterprise.
 	EntryCopilot = "copilot"
+	// EntryTeam has a team with its members, in as many parts as they need.
+	EntryTeam = "team"
+	// EntryTeamsState has when the teams were read.
+	EntryTeamsState = "teams_state"
 	// EntryLeader has the lease that leads the organization.
 	EntryLeader = "leader"
 	// EntryRepoFacts has what listings tell of a repository.

@@ -107,6 +107,11 @@ var imports = []struct {
 	{"internal/loc/rounds", loc, false},
 	{"internal/loc/rounds", github, false},
 	{"internal/loc/rounds", collect, true},
+	{"internal/teams", github, false},
+	{"internal/teams", ledger, false},
+	{"internal/teams", collect, true},
+	{"internal/teams", ledgerview, true},
+	{"internal/teams", collector, true},
 
 	{"internal/ledger/memstore", ledger, false},
 	{"internal/ledger/memstore", local, false},

@@ -58,6 +58,7 @@ func (c *content) reindex() {
 	copies := make([]*Dataset, len(c.data))
 	for i, d := range c.data {
 		d.AssignRepoIDs()
+		d.AssignTeamIDs()
 		copies[i] = d.Clone()
 	}
 	c.index = served.NewIndex(copies, c.timeline)

@@ -27,8 +27,8 @@ type Credential struct {
 	// PublicOnly hides private and internal repositories.
 	PublicOnly bool
 	// Forbidden are the permissions that it lacks: "issues", "pull_requests", "contents", "metadata" (REST's list of
-	// repositories). REST answers 403 then, and names the permission in X-Accepted-GitHub-Permissions; GraphQL nulls
-	// the field, and with it the repository where the field cannot be null
+	// repositories), "members" (teams). REST answers 403 then, and names the permission in
+	// X-Accepted-GitHub-Permissions; GraphQL nulls the field, and with it the object where the field cannot be null
 	// (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 	Forbidden []string
 	// Scopes are those of a classic token, which each response has in a header; nil for another token

@@ -28,6 +28,7 @@ func files(change map[string]string) fstest.MapFS {
 		"reviews.jsonl": `{"repo":"api","pull":1,"id":1,"login":"bob","submitted_at":null,"state":"PENDING"}` +
 			"\n",
 		"issue_comments.jsonl": "\n",
+		"teams.jsonl":          "",
 	}
 	fsys := fstest.MapFS{}
 	for name, content := range all {

@@ -65,7 +65,10 @@ func (x *exchange) installationJSON(i Installation) obj {
 
 // permissions returns the permissions of an installation, each to read.
 func permissions(i Installation) map[string]string {
-	p := map[string]string{"metadata": "read", "contents": "read", "issues": "read", "pull_requests": "read"}
+	p := map[string]string{
+		"metadata": "read", "contents": "read", "issues": "read", "pull_requests": "read",
+		"members": "read",
+	}
 	for _, f := range i.Forbidden {
 		delete(p, f)
 	}

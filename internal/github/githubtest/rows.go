@@ -44,6 +44,8 @@ type (
 	Comment = dataset.Comment
 	// Issue is dataset.Issue.
 	Issue = dataset.Issue
+	// Team is dataset.Team.
+	Team = dataset.Team
 	// User is dataset.User.
 	User = dataset.User
 	// Timeline is dataset.Timeline.

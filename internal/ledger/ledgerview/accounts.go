@@ -189,10 +189,8 @@ func (a *accounts) setSuperseded(n uint32, superseded bool) {
 func (a *accounts) setLabel(n uint32) {
 	acc := &a.list[n]
 	actor := acc.actor
-	if id := strconv.FormatInt(actor.ID, 10); acc.superseded && actor.IsBot() {
-		actor = activity.Bot(actor.ID, id)
-	} else if acc.superseded {
-		actor.Login = id
+	if acc.superseded {
+		actor = withoutLogin(actor)
 	}
 	text, shown := a.labeller(actor)
 	if acc.label != nil && shown && acc.label.text == text {
@@ -223,6 +221,16 @@ func (a *accounts) setLabel(n uint32) {
 	}
 	l.members = append(l.members, n)
 	acc.label = l
+}
+
+// withoutLogin returns an account with its id in place of its login.
+func withoutLogin(actor activity.Actor) activity.Actor {
+	id := strconv.FormatInt(actor.ID, 10)
+	if actor.IsBot() {
+		return activity.Bot(actor.ID, id)
+	}
+	actor.Login = id
+	return actor
 }
 
 // typeOf returns the type of the accounts of a label; AccountUnknown when they have several.

@@ -97,6 +97,13 @@ func (v *View) Edge() time.Time {
 	return v.cov.Edge
 }
 
+// LedgerStart returns when the ledger began that the view is of; zero before it is known.
+func (v *View) LedgerStart() time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.cov.LedgerStart
+}
+
 // Uncovered returns the oldest time from which on something has not been read, zero when nothing was ever read, and the
 // number of gaps.
 func (v *View) Uncovered() (since time.Time, gaps int) {

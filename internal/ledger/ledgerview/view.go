@@ -29,6 +29,8 @@ type Settings struct {
 	// ZeroFor is how long a total that starts is shown with its value before its first event, which is 0 unless the
 	// series had become stale. Zero shows it with its value at once.
 	ZeroFor time.Duration
+	// Teams selects the teams that are shown; nil for none.
+	Teams *TeamSettings
 }
 
 // View holds the metrics of one organization that one replica emits. It is built from a store's changes alone; its
@@ -49,6 +51,7 @@ type View struct {
 	stale []staleSeries
 	// copilotChanges counts the changes of the Copilot entries, those by a new snapshot included.
 	copilotChanges uint64
+	teams          teams
 }
 
 // ledgerState is what the changes say apart from events.
@@ -126,7 +129,7 @@ func New(settings Settings) *View {
 	if settings.Label == nil {
 		settings.Label = func(a activity.Actor) (string, bool) { return a.Login, true }
 	}
-	v := &View{settings: settings}
+	v := &View{settings: settings, teams: teams{settings: settings.Teams}}
 	v.reset()
 	return v
 }
@@ -196,6 +199,7 @@ func (v *View) restart(began time.Time) {
 	v.reset()
 	v.stale = stale
 	v.copilotChanges++
+	v.teams.isStale = true
 }
 
 // applyEntriesAndTallies adds tallies, and replaces entries by newer observations.
@@ -226,6 +230,8 @@ func (v *View) applyEntry(entry *ledger.Entry) {
 		v.copilotChanges++
 	case ledger.EntryRepoFacts, ledger.EntryRepoCounts, ledger.EntryRepoTotals:
 		v.facts.apply(entry)
+	case ledger.EntryTeam, ledger.EntryTeamsState:
+		v.teams.isStale = true
 	}
 }
 

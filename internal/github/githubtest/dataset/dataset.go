@@ -26,6 +26,7 @@ type Dataset struct {
 	// Users has the accounts that differ from what follows from their logins: with an id, of another type, deleted,
 	// renamed.
 	Users []User
+	Teams []Team
 }
 
 // Org is the organization, and the period from From to Until that its data covers.
@@ -50,7 +51,10 @@ func (d *Dataset) Clone() *Dataset {
 	c := *d
 	c.Repos, c.Commits, c.Pulls = slices.Clone(d.Repos), slices.Clone(d.Commits), slices.Clone(d.Pulls)
 	c.Reviews, c.Comments, c.Users = slices.Clone(d.Reviews), slices.Clone(d.Comments), slices.Clone(d.Users)
-	c.Issues = slices.Clone(d.Issues)
+	c.Issues, c.Teams = slices.Clone(d.Issues), slices.Clone(d.Teams)
+	for i := range c.Teams {
+		c.Teams[i].Members = slices.Clone(c.Teams[i].Members)
+	}
 	for i := range c.Issues {
 		r := &c.Issues[i]
 		r.Login, r.ClosedAt, r.ReopenedAt = clonePtr(r.Login), slices.Clone(r.ClosedAt), slices.Clone(r.ReopenedAt)

@@ -17,7 +17,8 @@ import (
 const maxLine = 1 << 20
 
 // Load reads a dataset from org.json, repos.jsonl, commits.jsonl, pulls.jsonl, reviews.jsonl, issue_comments.jsonl and,
-// where they exist, issues.jsonl and users.jsonl. An unknown field is an error; errors name the file and the line.
+// where they exist, issues.jsonl, users.jsonl and teams.jsonl. An unknown field is an error; errors name the file and
+// the line.
 func Load(fsys fs.FS) (*Dataset, error) {
 	var d Dataset
 	if err := readObject(fsys, "org.json", &d.Org); err != nil {
@@ -31,6 +32,7 @@ func Load(fsys fs.FS) (*Dataset, error) {
 		readLines(fsys, "issue_comments.jsonl", &d.Comments),
 		readOptional(readLines(fsys, "issues.jsonl", &d.Issues)),
 		readOptional(readLines(fsys, "users.jsonl", &d.Users)),
+		readOptional(readLines(fsys, "teams.jsonl", &d.Teams)),
 	)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,7 @@ func (d *Dataset) Validate() error {
 			v.addError("issue %s is a pull request", key)
 		}
 	}
+	v.checkTeams(d)
 	v.checkCounts(d)
 	return errors.Join(v.errs...)
 }
@@ -84,6 +85,33 @@ func (v *rowChecks) checkReview(r Review) {
 		v.addError("review %d is %s, submitted at %v", r.ID, r.State, r.SubmittedAt)
 	}
 	v.requireUnique("review", fmt.Sprintf("%s/%d", r.Repo, r.ID))
+}
+
+// checkTeams checks that teams are trees, in which no team is secret
+// (https://docs.github.com/organizations/organizing-members-into-teams/about-teams#team-visibility).
+func (v *rowChecks) checkTeams(d *Dataset) {
+	for _, t := range d.Teams {
+		v.requireUnique("team", t.Slug)
+		if t.Parent == "" {
+			continue
+		}
+		parent := d.Team(t.Parent)
+		if parent == nil {
+			v.addError("team %q has the unknown parent %q", t.Slug, t.Parent)
+			continue
+		}
+		if t.Secret || parent.Secret {
+			v.addError("team %q is secret, or has a secret parent", t.Slug)
+		}
+		depth := 0
+		for above := &t; above != nil && above.Parent != ""; depth++ {
+			if depth > len(d.Teams) {
+				v.addError("team %q is above itself", t.Slug)
+				break
+			}
+			above = d.Team(above.Parent)
+		}
+	}
 }
 
 func (v *rowChecks) checkCounts(d *Dataset) {

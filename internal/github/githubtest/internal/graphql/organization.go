@@ -26,6 +26,10 @@ func (n orgNode) field(e *execution, name string, a args) (any, error) {
 		return served.AvatarURL(n.o.DatabaseID), nil
 	case "createdAt", "updatedAt":
 		return n.o.Created, nil
+	case "team":
+		return e.team(n.o, a.str("slug"))
+	case "teams":
+		return e.teamConnection(n.o.Teams, a)
 	default:
 		return e.orgRepositories(n.o, a)
 	}

@@ -71,6 +71,11 @@ func (e *execution) node(id string) any {
 			return orgNode{o}
 		}
 		return missing
+	case served.NodeTeam:
+		if t := e.TeamByID(served.ParseInt(parts[0])); t != nil && !e.Access.Lacks(teamPermission) {
+			return teamNode{t}
+		}
+		return missing
 	case served.NodeUser:
 		if a := e.Index.UserByID[served.ParseInt(parts[0])]; a != nil && !a.Deleted {
 			return actorNode(a)

@@ -18,7 +18,7 @@ func NewIndex(sets []*dataset.Dataset, tl dataset.Timeline) *Index {
 	ix := &Index{
 		Timeline: tl, OrgByLogin: map[string]*Org{}, OrgByID: map[int64]*Org{}, repos: map[string]*Repo{},
 		moved: map[string]*Repo{}, RepoByID: map[int64]*Repo{}, UserByLogin: map[string]*Account{},
-		UserByID: map[int64]*Account{},
+		UserByID: map[int64]*Account{}, TeamByID: map[int64]*Team{},
 	}
 	for _, d := range sets {
 		ix.addOrg(d)
@@ -51,6 +51,7 @@ func (ix *Index) addDataset(d *dataset.Dataset) {
 	ix.addPulls(d, repos)
 	ix.addIssues(d, repos)
 	ix.addComments(d, repos)
+	ix.addTeams(d)
 }
 
 func (ix *Index) addUser(u dataset.User) *Account {

@@ -23,6 +23,7 @@ type Index struct {
 	RepoByID    map[int64]*Repo
 	UserByLogin map[string]*Account // by the login in the rows
 	UserByID    map[int64]*Account
+	TeamByID    map[int64]*Team
 }
 
 // Org is an organization.
@@ -32,6 +33,7 @@ type Org struct {
 	DatabaseID   int64
 	Created      time.Time
 	Repositories []*Repo // also those that were transferred to it
+	Teams        []*Team // by slug
 }
 
 // Repo is a repository with all that it ever has; the methods of View say what is visible of it.
