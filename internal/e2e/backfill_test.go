@@ -567,12 +567,11 @@ func TestDeadJobs(t *testing.T) {
 			return nil
 		})
 	}
-	endpoint := "amqp://guest:guest@" + s.rabbit.Address + "/"
 	tool := func(args ...string) string {
 		t.Helper()
 		cmd := exec.Command(
 			proctest.ProgramPath(t, "GX_CTL"),
-			append([]string{"jobs", "--endpoint", endpoint}, args...)...)
+			append([]string{"jobs", "--config", s.replicas[0].config}, args...)...)
 		output, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(output))
 		return string(output)

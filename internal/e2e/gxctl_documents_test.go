@@ -45,8 +45,8 @@ func runDocumentedGxctl(t *testing.T, command string) {
 		require.Error(t, err)
 		require.Contains(t, out, "has the collector run with this configuration, on this machine?", command)
 	case "jobs":
-		nowhere := "RABBITMQ_URL=amqp://user:password@" + proctest.FreeAddress(t) + "/"
-		out, err := bash(t, gxctlFunction+command, nowhere)
+		out, err := bash(t, gxctlFunction+command, "GITHUB_ORG="+org, "GITHUB_TOKEN=abc", "REDIS_ENDPOINT=127.0.0.1:1",
+			"RABBITMQ_ENDPOINT="+proctest.FreeAddress(t))
 		require.Error(t, err)
 		require.Contains(t, out, "connection refused", command)
 	default:

@@ -11,39 +11,26 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/seed-358c4d9d/githubexporter/cmd/gxctl/internal/cli"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill"
 	"github.com/seed-358c4d9d/githubexporter/internal/backfill/rabbitqueue"
 )
 
-// broker is what the flags say of RabbitMQ.
-type broker struct {
-	endpoint string
-	settings rabbitqueue.Settings
-}
-
 // NewCommand returns the command `gxctl jobs` with its subcommands.
 func NewCommand() *cobra.Command {
-	b := &broker{settings: rabbitqueue.Settings{ConnectionName: "gxctl", Now: time.Now, Logger: zap.NewNop()}}
+	b := &broker{}
 	command := cli.Group(&cobra.Command{
 		Use:   "jobs",
 		Short: "List, replay and delete dead-lettered backfill jobs, and read a window again",
+		Long: `List, replay and delete dead-lettered backfill jobs, and read a window again, in RabbitMQ. --config has
+where it is and the credential, as for the collector; without it, --endpoint or RABBITMQ_URL.`,
 	})
-	flags := command.PersistentFlags()
-	// The usage would show the password of a default value.
-	flags.StringVar(&b.endpoint, "endpoint", "",
-		"amqp://user:password@host:port/vhost, by default the environment's RABBITMQ_URL")
-	flags.StringVar(&b.settings.Exchange, "exchange", "gh.backfill", "rabbitmq::exchange of the receiver")
-	flags.StringVar(&b.settings.Queue, "queue", "gh.backfill.jobs", "rabbitmq::queue")
-	flags.StringVar(&b.settings.DeadQueue, "dead-letter-queue", "gh.backfill.dlq", "rabbitmq::dead_letter_queue")
+	b.addFlags(command.PersistentFlags())
 	command.AddCommand(
 		b.newReview("dead", "List the messages in the dead-letter queue, with their reasons", listDead),
 		b.newReview("replay", "Publish dead-lettered jobs again, with all their attempts", replayDead),
@@ -66,10 +53,11 @@ func (b *broker) newReview(name, short string, run review) *cobra.Command {
 			if err := splitOwner(&filter.org, &filter.repo); err != nil {
 				return err
 			}
-			if err := b.connect(); err != nil {
+			settings, err := b.settings(command.Context())
+			if err != nil {
 				return err
 			}
-			text, err := run(command.Context(), b.settings, &filter)
+			text, err := run(command.Context(), settings, &filter)
 			_, writeErr := fmt.Fprint(command.OutOrStdout(), text)
 			return errors.Join(err, writeErr)
 		},
@@ -94,10 +82,11 @@ func (b *broker) newRead() *cobra.Command {
 			if err != nil {
 				return cli.Usagef("%w", err)
 			}
-			if err := b.connect(); err != nil {
+			settings, err := b.settings(command.Context())
+			if err != nil {
 				return err
 			}
-			if err := rabbitqueue.Publish(command.Context(), b.settings, job); err != nil {
+			if err := rabbitqueue.Publish(command.Context(), settings, job); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(command.OutOrStdout(), "job %s: %s/%s %s %s will be read again\n",
@@ -112,25 +101,6 @@ func (b *broker) newRead() *cobra.Command {
 	flags.StringVar(&asked.until, "until", "", "the end, by default now")
 	flags.StringVar(&asked.streams, "streams", "commits,pulls,comments", "what to read")
 	return command
-}
-
-// connect sets the connection of the flags or of the environment.
-func (b *broker) connect() error {
-	return setConnection(&b.settings, cmp.Or(b.endpoint, os.Getenv("RABBITMQ_URL")))
-}
-
-// setConnection sets the URL and the credentials of an endpoint.
-func setConnection(settings *rabbitqueue.Settings, endpoint string) error {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Hostname() == "" || (u.Scheme != "amqp" && u.Scheme != "amqps") || u.RawQuery != "" ||
-		u.Fragment != "" {
-		return cli.Usagef("--endpoint: want amqp://user:password@host:port/vhost")
-	}
-	password, _ := u.User.Password()
-	settings.Auth = rabbitqueue.PlainAuth(u.User.Username(), password)
-	u.User = nil
-	settings.URL = u.String()
-	return nil
 }
 
 // messageFilter selects dead-lettered messages. Its zero value selects all.

@@ -5,6 +5,7 @@ package jobs
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,50 @@ func TestWrongArgumentsAreRefused(t *testing.T) {
 	code, output := run(t, "--endpoint", "amqp://user:s3cret@127.0.0.1:1/", "dead")
 	require.Equal(t, cli.ExitFailure, code)
 	require.Contains(t, output, "connection refused")
+}
+
+// TestConfig: what a configuration must have, and which flags stand beside it.
+func TestConfig(t *testing.T) {
+	receiver := func(id, more string) string {
+		return "\n  " + id + ": {orgs: [{name: acme, auth: {token: abc}}], redis: {endpoints: ['h:1']}, " +
+			"leader_election: leader_elector" + more + "}"
+	}
+	broker := func(port string) string {
+		return ", rabbitmq: {endpoint: 'amqp://127.0.0.1:" + port + "/', " +
+			"auth: {plain: {username: a, password: s3cret}}}"
+	}
+	uri := func(receivers ...string) string {
+		return "yaml:extensions: {leader_elector: {static: {role: leader}}}\nreceivers:" + strings.Join(receivers, "")
+	}
+	one := uri(receiver("githubexporter", broker("1")))
+	two := uri(receiver("githubexporter", broker("1")), receiver("githubexporter/second", broker("2")))
+	for name, test := range map[string]struct {
+		code int
+		args []string
+		want string
+	}{
+		"a configuration": {cli.ExitFailure, []string{one}, "dial tcp 127.0.0.1:1: connect"},
+		"the second":      {cli.ExitFailure, []string{two, "--receiver", "githubexporter/second"}, ":2: "},
+		"several":         {cli.ExitUsage, []string{two}, "one of githubexporter, githubexporter/second"},
+		"unknown":         {cli.ExitUsage, []string{one, "--receiver", "x"}, `no receiver "x"`},
+		"a flag too":      {cli.ExitUsage, []string{one, "--queue", "x"}, "--queue: not with --config"},
+		"receiver alone":  {cli.ExitUsage, []string{"", "--receiver", "x"}, "want it with --config"},
+		"no RabbitMQ":     {cli.ExitFailure, []string{uri(receiver("githubexporter", ""))}, "no receiver with rabbitmq"},
+		"wrong settings":  {cli.ExitFailure, []string{uri(receiver("githubexporter", ", emit_from: x"))}, "emit_from"},
+		"no file":         {cli.ExitFailure, []string{"/nonexistent"}, "no such file"},
+		"nothing":         {cli.ExitUsage, []string{""}, "--config FILE is missing, or --endpoint or RABBITMQ_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"dead", "--config"}, test.args...)
+			if test.args[0] == "" {
+				args = append([]string{"dead"}, test.args[1:]...)
+			}
+			code, output := run(t, args...)
+			require.Equal(t, test.code, code, output)
+			require.Contains(t, output, test.want)
+			require.NotContains(t, output, "s3cret")
+		})
+	}
 }
 
 // run executes `gxctl jobs` with arguments, and returns its exit code and its output.
