@@ -49,6 +49,10 @@ type Source interface {
 	Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(github.LookupResult))
 	// Read yields the events of a repository page by page.
 	Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult
+	// ReadStocks counts what is open in repositories, and calls onResult once for each that it could ask for.
+	ReadStocks(
+		ctx context.Context, org string, requests []github.StockRequest, onResult func(github.StockResult),
+	)
 }
 
 // Recorder is the part of a store that a Collector needs; see ledger.Store.
@@ -85,6 +89,8 @@ type Settings struct {
 	BackfillEnabled bool
 	// WithoutLines reads commits without their lines.
 	WithoutLines bool
+	// ReadsStocks counts what is open in repositories. Without it stocks of former passes are kept up as outdated.
+	ReadsStocks bool
 	// Now is the clock. Skew is how far GitHub's clock is ahead of it; nil means that they agree.
 	Now  func() time.Time
 	Skew func() time.Duration
@@ -102,6 +108,7 @@ type Collector struct {
 	backoffs *streamBackoffs
 
 	permissions permissions
+	stocks      stocks
 
 	mu sync.Mutex
 	// rewrittenAt has, by repository, when the default branch was last found to have lost commits.

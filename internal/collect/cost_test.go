@@ -66,7 +66,7 @@ func benchPassCost(b *testing.B, api github.API, repositories, changed int) {
 	store := newCountingStore()
 	collector := New(Settings{
 		Org: org, Source: client, Store: store, Filter: filter, Concurrency: 4, Lookback: 24 * time.Hour,
-		Now: clock.Now,
+		Now: clock.Now, ReadsStocks: true,
 	}, &Tallies{})
 	pass := func() {
 		clock.Advance(interval)

@@ -74,6 +74,7 @@ func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 		plan:     plan{ifUnread: make(map[int64]*ifUnread)},
 	}
 	p.deferralOf = func(repo int64, s activity.Stream) error { return c.backoffs.deferralOf(repo, s, p.start) }
+	p.onSelected = func(r *activity.Repository) { c.stocks.observe(r, p.start) }
 	return p
 }
 

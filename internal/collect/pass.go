@@ -58,6 +58,9 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 	if err != nil {
 		return result, err
 	}
+	if err := c.loadStocks(ctx, &cov); err != nil {
+		return result, err
+	}
 	todo, err := c.discover(ctx, &cov, &result)
 	if err != nil {
 		return result, err
@@ -73,12 +76,16 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 	if err := run.readAll(ctx); err != nil {
 		return result, err
 	}
+	if err := run.readStocks(ctx); err != nil {
+		return result, err
+	}
 	result.Changed -= run.unchanged
 	result.Events, result.Failures, result.Deferred = run.events, slices.Concat(run.failures, todo.deferred),
 		todo.deferredWindows()
+	missed := todo.missedProgress(run.read, run.observed)
 	b := ledger.Batch{
-		Basis:    todo.basis,
-		Progress: ledger.Progress{Edge: todo.start, Repos: todo.missedProgress(run.read, run.observed)},
+		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.start, Repos: missed},
+		Entries: c.stocks.missed(missed, todo.start),
 	}
 	return result, c.advanceEdge(ctx, fence, &result, b)
 }
@@ -91,6 +98,7 @@ func (c *Collector) advanceEdge(ctx context.Context, fence uint64, result *PassR
 	if _, err := c.commit(ctx, fence, sourceLeader, b); err != nil {
 		return fmt.Errorf("commit the pass: %w", err)
 	}
+	c.stocksAgree(b.Progress.Edge)
 	return nil
 }
 

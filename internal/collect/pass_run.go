@@ -152,7 +152,10 @@ func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 
 // finish commits the last page with the progress of the reading, unless that changes nothing.
 func (r *passRun) finish(ctx context.Context, pages *pageCommitter, todo *reading, result *github.ReadResult) {
-	entries := append(validatorEntries(todo, result), r.collector.rewrittenEntries(todo, result)...)
+	entries := slices.Concat(
+		validatorEntries(todo, result), r.collector.rewrittenEntries(todo, result),
+		r.collector.stocks.moved(todo, result),
+	)
 	if len(pages.buffered) == 0 && len(entries) == 0 && todo.isNoop(result) {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -110,10 +110,14 @@ func thousandRepos() *githubtest.Dataset {
 // TestPassCost bounds the requests and points of an idle pass over 1,000 repositories, and of one with 50 changed.
 func TestPassCost(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIGraphQL, thousandRepos(), func(s *Settings) { s.Concurrency = 8 })
+	b := newBench(t, github.APIGraphQL, thousandRepos(), func(s *Settings) { s.Concurrency, s.ReadsStocks = 8, true })
 	require.Equal(t, PassSuccess, b.pass().Status)
 	b.fillGaps()
 	b.requireNoGaps()
+	t.Logf(
+		"first contact: %d requests, %d GraphQL points, of them %d requests for stocks", len(b.server.Requests()),
+		b.server.PointsSpent("graphql"), b.server.CountRequests(isStockRequest),
+	)
 	b.clock.Advance(interval)
 	b.server.ResetRequests()
 
@@ -147,7 +151,8 @@ func TestPassCost(t *testing.T) {
 	require.Equal(t, 50, changed.Changed)
 	require.Equal(t, 50*5, changed.Events)
 	require.Empty(t, changed.Failures)
-	require.LessOrEqual(t, len(b.server.Requests()), 120)
+	require.LessOrEqual(t, len(b.server.Requests()), 90)
+	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 45)
 	t.Logf(
 		"50 of 1,000 changed: %d requests, %d GraphQL points", len(b.server.Requests()),
 		b.server.PointsSpent("graphql"),

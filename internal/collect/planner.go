@@ -23,6 +23,8 @@ type planner struct {
 	// deferralOf returns why a stream backs off at present, nil when it may be read.
 	deferralOf func(repo int64, s activity.Stream) error
 	presence   presence
+	// onSelected is called for each discovered repository that the filter selects; nil for no call.
+	onSelected func(r *activity.Repository)
 	// matched has the patterns of the filter that match a discovered repository.
 	matched patternMatches
 	plan    plan
@@ -113,6 +115,9 @@ func (p *planner) planRepository(r *activity.Repository) bool {
 		repoCov, quiet = p.introduceStreams(r, repoCov)
 	}
 	p.planReading(r, repoCov, quiet)
+	if p.onSelected != nil {
+		p.onSelected(r)
+	}
 	return true
 }
 

@@ -35,7 +35,12 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResul
 	}
 	from := cov.Edge.Add(-recentWindow)
 	for _, r := range cov.Repos {
-		if r.IsGone() || !isActive(&r.Signals, from) {
+		if r.IsGone() {
+			continue
+		}
+		active := isActive(&r.Signals, from)
+		c.stocks.verify(r, active)
+		if !active {
 			continue
 		}
 		result.Repositories++

@@ -78,6 +78,12 @@ var pageMetrics = map[string]string{
 	"gh_exporter_store_series":                           "gauge org",
 	"gh_exporter_store_write_total":                      "counter instance result source",
 	"gh_user_info":                                       "gauge kind org user",
+	"gh_repo_open_pull_requests":                         "gauge org repo state",
+	"gh_repo_pull_requests_unreviewed":                   "gauge org repo",
+	"gh_repo_review_requests":                            "gauge org repo",
+	"gh_repo_oldest_open_pull_request_unixtime":          "gauge org repo",
+	"gh_repo_open_issues":                                "gauge org repo",
+	"gh_repo_oldest_open_issue_unixtime":                 "gauge org repo",
 	"target_info":                                        "gauge ",
 }
 

@@ -33,6 +33,10 @@ var (
 	linesQuery       = mustDocument("Lines", readDocument("lines"))
 	teamsQuery       = mustDocument("Teams", readDocument("teams"))
 	teamMembersQuery = mustDocument("TeamMembers", readDocument("team_members"))
+
+	stocksQuery     = mustDocument("Stocks", readDocument("stocks"))
+	openPullsQuery  = mustDocument("OpenPulls", readDocument("open_pulls"))
+	pullStatesQuery = mustDocument("PullStates", readDocument("pull_states"))
 	// activitiesQuery has the query for each number of repositories.
 	activitiesQuery = newGroupQueries(maxGroupSize)
 )

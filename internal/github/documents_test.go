@@ -51,7 +51,10 @@ func TestGraphQLDocuments(t *testing.T) {
 }
 
 func everyDocument() []document {
-	list := []document{discoverQuery, lookupQuery, activityQuery, reviewsQuery, linesQuery}
+	list := []document{
+		discoverQuery, lookupQuery, activityQuery, reviewsQuery,
+		linesQuery, stocksQuery, openPullsQuery, pullStatesQuery,
+	}
 	for n := 1; n <= maxGroupSize; n++ {
 		list = append(list, activitiesQuery[n])
 	}

@@ -43,6 +43,7 @@ func (p *pricing) requests(set ast.SelectionSet, times int) int {
 }
 
 // field is requests for a field: a connection counts once for each time, and what it selects once for each of its rows.
+// What is selected of objects by their ids counts once for each id.
 func (p *pricing) field(f *ast.Field, times int) int {
 	for _, d := range f.Directives {
 		if d.Name == "include" && string(p.variables[d.Arguments[0].Value.Raw]) == "false" {
@@ -53,10 +54,20 @@ func (p *pricing) field(f *ast.Field, times int) int {
 	if first == nil {
 		first = f.Arguments.ForName("last")
 	}
+	if ids := f.Arguments.ForName("ids"); ids != nil {
+		times *= max(1, p.length(ids.Value))
+	}
 	if first == nil {
 		return p.requests(f.SelectionSet, times)
 	}
 	return times + p.requests(f.SelectionSet, times*p.number(first.Value))
+}
+
+// length returns the length of a variable that is a list.
+func (p *pricing) length(v *ast.Value) int {
+	var list []json.RawMessage
+	_ = json.Unmarshal(p.variables[v.Raw], &list) // empty for null
+	return len(list)
 }
 
 // number returns a page size that the document has, or a variable.

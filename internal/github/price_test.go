@@ -45,6 +45,10 @@ func TestPrice(t *testing.T) {
 		"more commits than GitHub allows":   {alone(true, true, 1000, 100), 11},
 		"reviews":                           {reviewsVariables{}, 1},
 		"lines":                             {linesVariables{}, 1},
+		"stocks of 50 repositories":         {stocksOf(50, false), 1}, // 50 x 2
+		"stocks of 50 large repositories":   {stocksOf(50, true), 2},  // 50 x 3
+		"states of 50 pull requests":        {pullStatesVariables{IDs: make([]string, 50)}, 1},
+		"open pull requests":                {openPullsVariables{}, 1},
 		"2 repositories at once":            {several(2), 1},  // 2 x (1 + 10 + 1 + 10)
 		"10 repositories at once":           {several(10), 2}, // 220
 		"10 repositories at once, one each": {commitsOnly(several(10)), 1},
@@ -57,6 +61,12 @@ func TestPrice(t *testing.T) {
 	for n := 2; n <= maxGroupSize; n++ {
 		require.Less(t, price(several(n)), n, "together is cheaper")
 	}
+}
+
+// stocksOf asks for the stocks of some repositories.
+func stocksOf(repositories int, large bool) variables {
+	ids := make([]string, repositories)
+	return stocksVariables{PullsOf: ids, IssuesOf: ids, Pulls: true, Issues: true, Ended: large}
 }
 
 // commitsOnly asks for the commits of all repositories and for no pull request.

@@ -73,6 +73,8 @@ type ReadResult struct {
 	// GapCoveredFrom is the time from which everything of a stream was emitted, if that is before Since; otherwise
 	// zero.
 	GapCoveredFrom [activity.NumStreams]time.Time
+	// Newest is the update time of the newest pull request and of the newest issue in what was read; zero for none.
+	Newest [activity.NumStreams]time.Time
 	// PullScans are what this reading of pull requests and the former ones have emitted.
 	PullScans PullScans
 	// Removed are the commits that ReadHead or one of Tips reaches and Head does not: after a force-push, a rebase,
@@ -87,6 +89,13 @@ type ReadResult struct {
 	Sweep *Sweep
 	// Validators show in the next reading whether a stream has changed; zero where nothing does.
 	Validators [activity.NumStreams]Validator
+}
+
+// noteUpdate notes the update time of a row of a stream.
+func (o *ReadResult) noteUpdate(s activity.Stream, at time.Time) {
+	if at.After(o.Newest[s]) {
+		o.Newest[s] = at
+	}
 }
 
 // setFailed records the error of a stream; nil for none.

@@ -180,6 +180,7 @@ func (r *reader) emitIssueNodes(ctx context.Context, nodes []*issueNode) (isLast
 		if isLast = r.isAfterWindow(n.UpdatedAt); isLast {
 			break
 		}
+		r.result.noteUpdate(activity.StreamIssues, n.UpdatedAt)
 		closings := n.Closings.times()
 		if n.Closings.PageInfo.HasPreviousPage {
 			if closings, failed = r.requestClosings(ctx, int(n.Number)); failed != nil {
@@ -252,6 +253,7 @@ func (r *reader) emitIssueRows(ctx context.Context, rows []*gogithub.Issue, inva
 		if isPull(row) || row.UpdatedAt.Before(start) || r.isAfterWindow(row.UpdatedAt.Time) {
 			continue
 		}
+		r.result.noteUpdate(activity.StreamIssues, row.UpdatedAt.Time)
 		var closings []time.Time
 		if row.ClosedAt != nil || row.GetStateReason() == "reopened" {
 			if closings, failed = r.requestClosings(ctx, row.GetNumber()); failed != nil {

@@ -145,6 +145,7 @@ func (r *reader) scanPages(
 		pages++
 		if pages == 1 && len(rows) > 0 {
 			newest = rows[0].updatedAt
+			r.result.noteUpdate(activity.StreamPulls, newest)
 		}
 		if pages == 1 && first && r.coversGap(rows, next) {
 			since = r.request.GapStart[activity.StreamPulls]

@@ -32,6 +32,10 @@ import (
 //	repo_counts            repository      counts of the repository that are read with its activity     this package
 //	repo_last_event        repository      none: its time is what counts                                this package
 //	repo_totals            organization    the number of repositories by visibility and state           this package
+//	open_pulls             repository      the open pull requests                                       this package
+//	open_issues            repository      the number of open issues                                    this package
+//	stock_due              repository and  none: its time is what counts                                this package
+//	                       stream in Sub
 //
 // A store keeps entries of other names, which a newer version may have written.
 const (
@@ -70,6 +74,12 @@ const (
 	EntryLastEvent = "repo_last_event"
 	// EntryRepoTotals has the number of all repositories that the credential sees, by visibility and state.
 	EntryRepoTotals = "repo_totals"
+	// EntryOpenPulls has the open pull requests of a repository.
+	EntryOpenPulls = "open_pulls"
+	// EntryOpenIssues has the number of open issues of a repository, and the oldest of them.
+	EntryOpenIssues = "open_issues"
+	// EntryStockDue has the time since which the stock of a stream has to be read again: an older one may be outdated.
+	EntryStockDue = "stock_due"
 )
 
 // EntryKey identifies an entry.

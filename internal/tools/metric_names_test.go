@@ -35,7 +35,7 @@ func metricNames(t *testing.T) map[string]string {
 }
 
 // metricName matches a name of a metric or of a recording rule in a document, with what follows it.
-var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?gh_(?:activity|exporter|app|copilot|user)_?[a-z0-9_:]*(?:[*{.]\S?)?`)
+var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?gh_(?:activity|exporter|app|copilot|user|repo)_?[a-z0-9_:]*(?:[*{.]\S?)?`)
 
 // recordedNames returns the names of the recording rules in deploy/prometheus.
 func recordedNames(t *testing.T) map[string]bool {

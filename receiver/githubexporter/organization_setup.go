@@ -153,7 +153,8 @@ func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect
 	return collect.New(collect.Settings{
 		Org: config.Name, Source: shared.source, Store: shared.store, Filter: filter, Concurrency: config.Concurrency,
 		Interval: config.ScrapeInterval, Lookback: config.Lookback, BackfillEnabled: r.jobs != nil,
-		WithoutLines: r.config.LOC.statistics(), Now: time.Now, Skew: org.client.Skew,
+		WithoutLines: r.config.LOC.statistics(), ReadsStocks: r.config.showsStocks(),
+		Now: time.Now, Skew: org.client.Skew,
 		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, shared.tallies), nil
 }

@@ -33,6 +33,9 @@ type slowSource struct {
 
 func (*slowSource) Prefetch(context.Context, []*github.ReadRequest) {}
 
+func (*slowSource) ReadStocks(context.Context, string, []github.StockRequest, func(github.StockResult)) {
+}
+
 func (s *slowSource) Discover(ctx context.Context, _ string, page func([]activity.Repository) error) error {
 	s.most.Store(max(s.most.Load(), s.there.Add(1)))
 	defer s.there.Add(-1)

@@ -19,6 +19,8 @@ type Repository struct {
 	Counts *activity.RepoCounts
 	// LastEvent is the time of the newest event that was ever recorded, of anybody; zero without one.
 	LastEvent time.Time
+	// Stocks are what is open.
+	Stocks RepoStocks
 }
 
 // repoFacts are the decoded entries of repositories and of the organization, apart from those of series.
@@ -74,6 +76,7 @@ func (v *View) EachRepository(now time.Time, f func(*Repository)) bool {
 	for name, id := range owners {
 		f(&Repository{
 			ID: id, Name: name, Facts: v.facts.listed[id], Counts: v.facts.counts[id], LastEvent: v.lastEvent(id, now),
+			Stocks: v.stocksAt(id, now),
 		})
 	}
 	return true

@@ -65,6 +65,8 @@ type ledgerState struct {
 	linesUnreadUntil time.Time
 	// facts are what is known of repositories besides their activity.
 	facts repoFacts
+	// stocks are what is open, by repository.
+	stocks map[int64]*repoStocks
 }
 
 // visits is the history of the calls of Visit and VisitStandby.
@@ -141,6 +143,7 @@ func (v *View) reset() {
 		tallies: make(map[ledger.TallyKey]uint64),
 		entries: make(map[ledger.EntryKey]ledger.Entry),
 		facts:   newRepoFacts(),
+		stocks:  make(map[int64]*repoStocks),
 	}
 	v.repos = make(map[int64]*repoView)
 	v.accounts = newAccounts(v.settings.Label, v.relabel, v.saveDeparted)
@@ -232,6 +235,8 @@ func (v *View) applyEntry(entry *ledger.Entry) {
 		v.facts.apply(entry)
 	case ledger.EntryTeam, ledger.EntryTeamsState:
 		v.teams.isStale = true
+	case ledger.EntryOpenPulls, ledger.EntryOpenIssues:
+		v.applyStock(entry)
 	}
 }
 
@@ -345,5 +350,6 @@ func (v *View) purge(purged map[int64]bool) {
 		}
 	}
 	v.facts.purge(purged)
+	maps.DeleteFunc(v.stocks, func(repo int64, _ *repoStocks) bool { return purged[repo] })
 	maps.DeleteFunc(v.entries, func(key ledger.EntryKey, _ ledger.Entry) bool { return purged[key.Repo] })
 }

@@ -25,6 +25,7 @@ func addRepository(s *repoSink, r *ledgerview.Repository) {
 		s.addNumber(repoReleases, series, c.Releases)
 		s.addTime(repoLatestRelease, series, c.LatestRelease)
 	}
+	addRepoStocks(s, series, &r.Stocks)
 }
 
 // addRepoFacts adds what listings tell of a repository.

@@ -28,6 +28,12 @@ const (
 	repoPushed
 	repoLastEvent
 	repoLatestRelease
+	repoOpenPulls
+	repoOldestPull
+	repoUnreviewed
+	repoReviewRequests
+	repoOpenIssues
+	repoOldestIssue
 	numRepoMetrics
 )
 
@@ -57,6 +63,14 @@ var repoRecords = [numRepoMetrics]repoRecord{
 	repoPushed:        recordOf((*metadata.MetricsBuilder).RecordGhRepoPushedUnixtimeDataPoint),
 	repoLastEvent:     recordOf((*metadata.MetricsBuilder).RecordGhRepoLastEventUnixtimeDataPoint),
 	repoLatestRelease: recordOf((*metadata.MetricsBuilder).RecordGhRepoLatestReleaseUnixtimeDataPoint),
+	repoOpenPulls: {record: func(b *metadata.MetricsBuilder) {
+		b.RecordGhRepoOpenPullRequestsDataPoint(0, 0, "", "", metadata.AttributePullStateReady)
+	}},
+	repoOldestPull:     recordOf((*metadata.MetricsBuilder).RecordGhRepoOldestOpenPullRequestUnixtimeDataPoint),
+	repoUnreviewed:     recordOf((*metadata.MetricsBuilder).RecordGhRepoPullRequestsUnreviewedDataPoint),
+	repoReviewRequests: recordOf((*metadata.MetricsBuilder).RecordGhRepoReviewRequestsDataPoint),
+	repoOpenIssues:     recordOf((*metadata.MetricsBuilder).RecordGhRepoOpenIssuesDataPoint),
+	repoOldestIssue:    recordOf((*metadata.MetricsBuilder).RecordGhRepoOldestOpenIssueUnixtimeDataPoint),
 }
 
 // recordOf returns the record of a metric with the labels org and repo.

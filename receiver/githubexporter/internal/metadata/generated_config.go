@@ -2087,6 +2087,106 @@ func (ms *GhRepoLatestReleaseUnixtimeMetricConfig) Unmarshal(parser *confmap.Con
 	return nil
 }
 
+// GhRepoOldestOpenIssueUnixtimeMetricConfig provides config for the gh.repo.oldest_open_issue_unixtime metric.
+type GhRepoOldestOpenIssueUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoOldestOpenIssueUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoOldestOpenPullRequestUnixtimeMetricConfig provides config for the gh.repo.oldest_open_pull_request_unixtime metric.
+type GhRepoOldestOpenPullRequestUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoOldestOpenPullRequestUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoOpenIssuesMetricConfig provides config for the gh.repo.open_issues metric.
+type GhRepoOpenIssuesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoOpenIssuesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoOpenPullRequestsMetricConfig provides config for the gh.repo.open_pull_requests metric.
+type GhRepoOpenPullRequestsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoOpenPullRequestsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoPullRequestsUnreviewedMetricConfig provides config for the gh.repo.pull_requests_unreviewed metric.
+type GhRepoPullRequestsUnreviewedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoPullRequestsUnreviewedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhRepoPushedUnixtimeMetricConfig provides config for the gh.repo.pushed_unixtime metric.
 type GhRepoPushedUnixtimeMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -2114,6 +2214,26 @@ type GhRepoReleasesMetricConfig struct {
 }
 
 func (ms *GhRepoReleasesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhRepoReviewRequestsMetricConfig provides config for the gh.repo.review_requests metric.
+type GhRepoReviewRequestsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhRepoReviewRequestsMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	if parser == nil {
 		return nil
 	}
@@ -2333,8 +2453,14 @@ type MetricsConfig struct {
 	GhRepoInfo                                       GhRepoInfoMetricConfig                                       `mapstructure:"gh.repo.info"`
 	GhRepoLastEventUnixtime                          GhRepoLastEventUnixtimeMetricConfig                          `mapstructure:"gh.repo.last_event_unixtime"`
 	GhRepoLatestReleaseUnixtime                      GhRepoLatestReleaseUnixtimeMetricConfig                      `mapstructure:"gh.repo.latest_release_unixtime"`
+	GhRepoOldestOpenIssueUnixtime                    GhRepoOldestOpenIssueUnixtimeMetricConfig                    `mapstructure:"gh.repo.oldest_open_issue_unixtime"`
+	GhRepoOldestOpenPullRequestUnixtime              GhRepoOldestOpenPullRequestUnixtimeMetricConfig              `mapstructure:"gh.repo.oldest_open_pull_request_unixtime"`
+	GhRepoOpenIssues                                 GhRepoOpenIssuesMetricConfig                                 `mapstructure:"gh.repo.open_issues"`
+	GhRepoOpenPullRequests                           GhRepoOpenPullRequestsMetricConfig                           `mapstructure:"gh.repo.open_pull_requests"`
+	GhRepoPullRequestsUnreviewed                     GhRepoPullRequestsUnreviewedMetricConfig                     `mapstructure:"gh.repo.pull_requests_unreviewed"`
 	GhRepoPushedUnixtime                             GhRepoPushedUnixtimeMetricConfig                             `mapstructure:"gh.repo.pushed_unixtime"`
 	GhRepoReleases                                   GhRepoReleasesMetricConfig                                   `mapstructure:"gh.repo.releases"`
+	GhRepoReviewRequests                             GhRepoReviewRequestsMetricConfig                             `mapstructure:"gh.repo.review_requests"`
 	GhRepoSize                                       GhRepoSizeMetricConfig                                       `mapstructure:"gh.repo.size"`
 	GhRepoStars                                      GhRepoStarsMetricConfig                                      `mapstructure:"gh.repo.stars"`
 	GhRepoTags                                       GhRepoTagsMetricConfig                                       `mapstructure:"gh.repo.tags"`
@@ -2656,10 +2782,28 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhRepoLatestReleaseUnixtime: GhRepoLatestReleaseUnixtimeMetricConfig{
 			Enabled: true,
 		},
+		GhRepoOldestOpenIssueUnixtime: GhRepoOldestOpenIssueUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoOldestOpenPullRequestUnixtime: GhRepoOldestOpenPullRequestUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhRepoOpenIssues: GhRepoOpenIssuesMetricConfig{
+			Enabled: true,
+		},
+		GhRepoOpenPullRequests: GhRepoOpenPullRequestsMetricConfig{
+			Enabled: true,
+		},
+		GhRepoPullRequestsUnreviewed: GhRepoPullRequestsUnreviewedMetricConfig{
+			Enabled: true,
+		},
 		GhRepoPushedUnixtime: GhRepoPushedUnixtimeMetricConfig{
 			Enabled: true,
 		},
 		GhRepoReleases: GhRepoReleasesMetricConfig{
+			Enabled: true,
+		},
+		GhRepoReviewRequests: GhRepoReviewRequestsMetricConfig{
 			Enabled: true,
 		},
 		GhRepoSize: GhRepoSizeMetricConfig{

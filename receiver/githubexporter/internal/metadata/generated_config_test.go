@@ -338,10 +338,28 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhRepoLatestReleaseUnixtime: GhRepoLatestReleaseUnixtimeMetricConfig{
 						Enabled: true,
 					},
+					GhRepoOldestOpenIssueUnixtime: GhRepoOldestOpenIssueUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoOldestOpenPullRequestUnixtime: GhRepoOldestOpenPullRequestUnixtimeMetricConfig{
+						Enabled: true,
+					},
+					GhRepoOpenIssues: GhRepoOpenIssuesMetricConfig{
+						Enabled: true,
+					},
+					GhRepoOpenPullRequests: GhRepoOpenPullRequestsMetricConfig{
+						Enabled: true,
+					},
+					GhRepoPullRequestsUnreviewed: GhRepoPullRequestsUnreviewedMetricConfig{
+						Enabled: true,
+					},
 					GhRepoPushedUnixtime: GhRepoPushedUnixtimeMetricConfig{
 						Enabled: true,
 					},
 					GhRepoReleases: GhRepoReleasesMetricConfig{
+						Enabled: true,
+					},
+					GhRepoReviewRequests: GhRepoReviewRequestsMetricConfig{
 						Enabled: true,
 					},
 					GhRepoSize: GhRepoSizeMetricConfig{
@@ -683,10 +701,28 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhRepoLatestReleaseUnixtime: GhRepoLatestReleaseUnixtimeMetricConfig{
 						Enabled: false,
 					},
+					GhRepoOldestOpenIssueUnixtime: GhRepoOldestOpenIssueUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoOldestOpenPullRequestUnixtime: GhRepoOldestOpenPullRequestUnixtimeMetricConfig{
+						Enabled: false,
+					},
+					GhRepoOpenIssues: GhRepoOpenIssuesMetricConfig{
+						Enabled: false,
+					},
+					GhRepoOpenPullRequests: GhRepoOpenPullRequestsMetricConfig{
+						Enabled: false,
+					},
+					GhRepoPullRequestsUnreviewed: GhRepoPullRequestsUnreviewedMetricConfig{
+						Enabled: false,
+					},
 					GhRepoPushedUnixtime: GhRepoPushedUnixtimeMetricConfig{
 						Enabled: false,
 					},
 					GhRepoReleases: GhRepoReleasesMetricConfig{
+						Enabled: false,
+					},
+					GhRepoReviewRequests: GhRepoReviewRequestsMetricConfig{
 						Enabled: false,
 					},
 					GhRepoSize: GhRepoSizeMetricConfig{
@@ -716,7 +752,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoOldestOpenIssueUnixtimeMetricConfig{}, GhRepoOldestOpenPullRequestUnixtimeMetricConfig{}, GhRepoOpenIssuesMetricConfig{}, GhRepoOpenPullRequestsMetricConfig{}, GhRepoPullRequestsUnreviewedMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoReviewRequestsMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -379,6 +379,32 @@ var MapAttributeLocMode = map[string]AttributeLocMode{
 	"fallback": AttributeLocModeFallback,
 }
 
+// AttributePullState specifies the value pull_state attribute.
+type AttributePullState int
+
+const (
+	_ AttributePullState = iota
+	AttributePullStateReady
+	AttributePullStateDraft
+)
+
+// String returns the string representation of the AttributePullState.
+func (av AttributePullState) String() string {
+	switch av {
+	case AttributePullStateReady:
+		return "ready"
+	case AttributePullStateDraft:
+		return "draft"
+	}
+	return ""
+}
+
+// MapAttributePullState is a helper map of string to AttributePullState attribute value.
+var MapAttributePullState = map[string]AttributePullState{
+	"ready": AttributePullStateReady,
+	"draft": AttributePullStateDraft,
+}
+
 // AttributeResource specifies the value resource attribute.
 type AttributeResource int
 
@@ -950,12 +976,36 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.repo.latest_release_unixtime",
 		Attributes: []string{"org", "repo"},
 	},
+	GhRepoOldestOpenIssueUnixtime: metricInfo{
+		Name:       "gh.repo.oldest_open_issue_unixtime",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoOldestOpenPullRequestUnixtime: metricInfo{
+		Name:       "gh.repo.oldest_open_pull_request_unixtime",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoOpenIssues: metricInfo{
+		Name:       "gh.repo.open_issues",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoOpenPullRequests: metricInfo{
+		Name:       "gh.repo.open_pull_requests",
+		Attributes: []string{"org", "repo", "pull_state"},
+	},
+	GhRepoPullRequestsUnreviewed: metricInfo{
+		Name:       "gh.repo.pull_requests_unreviewed",
+		Attributes: []string{"org", "repo"},
+	},
 	GhRepoPushedUnixtime: metricInfo{
 		Name:       "gh.repo.pushed_unixtime",
 		Attributes: []string{"org", "repo"},
 	},
 	GhRepoReleases: metricInfo{
 		Name:       "gh.repo.releases",
+		Attributes: []string{"org", "repo"},
+	},
+	GhRepoReviewRequests: metricInfo{
+		Name:       "gh.repo.review_requests",
 		Attributes: []string{"org", "repo"},
 	},
 	GhRepoSize: metricInfo{
@@ -1085,8 +1135,14 @@ type metricsInfo struct {
 	GhRepoInfo                                       metricInfo
 	GhRepoLastEventUnixtime                          metricInfo
 	GhRepoLatestReleaseUnixtime                      metricInfo
+	GhRepoOldestOpenIssueUnixtime                    metricInfo
+	GhRepoOldestOpenPullRequestUnixtime              metricInfo
+	GhRepoOpenIssues                                 metricInfo
+	GhRepoOpenPullRequests                           metricInfo
+	GhRepoPullRequestsUnreviewed                     metricInfo
 	GhRepoPushedUnixtime                             metricInfo
 	GhRepoReleases                                   metricInfo
+	GhRepoReviewRequests                             metricInfo
 	GhRepoSize                                       metricInfo
 	GhRepoStars                                      metricInfo
 	GhRepoTags                                       metricInfo
@@ -6834,6 +6890,272 @@ func newMetricGhRepoLatestReleaseUnixtime(cfg GhRepoLatestReleaseUnixtimeMetricC
 	return m
 }
 
+type metricGhRepoOldestOpenIssueUnixtime struct {
+	data     pmetric.Metric                            // data buffer for generated metric.
+	config   GhRepoOldestOpenIssueUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                       // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.oldest_open_issue_unixtime metric with initial data.
+func (m *metricGhRepoOldestOpenIssueUnixtime) init() {
+	m.data.SetName("gh.repo.oldest_open_issue_unixtime")
+	m.data.SetDescription("Time of the creation of the oldest open issue, in seconds since 1970. Absent without one.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoOldestOpenIssueUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoOldestOpenIssueUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoOldestOpenIssueUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoOldestOpenIssueUnixtime(cfg GhRepoOldestOpenIssueUnixtimeMetricConfig) metricGhRepoOldestOpenIssueUnixtime {
+	m := metricGhRepoOldestOpenIssueUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoOldestOpenPullRequestUnixtime struct {
+	data     pmetric.Metric                                  // data buffer for generated metric.
+	config   GhRepoOldestOpenPullRequestUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                             // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.oldest_open_pull_request_unixtime metric with initial data.
+func (m *metricGhRepoOldestOpenPullRequestUnixtime) init() {
+	m.data.SetName("gh.repo.oldest_open_pull_request_unixtime")
+	m.data.SetDescription("Time of the creation of the oldest open pull request, in seconds since 1970. Absent without one.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoOldestOpenPullRequestUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoOldestOpenPullRequestUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoOldestOpenPullRequestUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoOldestOpenPullRequestUnixtime(cfg GhRepoOldestOpenPullRequestUnixtimeMetricConfig) metricGhRepoOldestOpenPullRequestUnixtime {
+	m := metricGhRepoOldestOpenPullRequestUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoOpenIssues struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   GhRepoOpenIssuesMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.open_issues metric with initial data.
+func (m *metricGhRepoOpenIssues) init() {
+	m.data.SetName("gh.repo.open_issues")
+	m.data.SetDescription("Open issues of the repository, without pull requests. Absent while issues are switched off, and while the number is not known.")
+	m.data.SetUnit("{issue}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoOpenIssues) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoOpenIssues) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoOpenIssues) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoOpenIssues(cfg GhRepoOpenIssuesMetricConfig) metricGhRepoOpenIssues {
+	m := metricGhRepoOpenIssues{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoOpenPullRequests struct {
+	data     pmetric.Metric                     // data buffer for generated metric.
+	config   GhRepoOpenPullRequestsMetricConfig // metric config provided by user.
+	capacity int                                // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.open_pull_requests metric with initial data.
+func (m *metricGhRepoOpenPullRequests) init() {
+	m.data.SetName("gh.repo.open_pull_requests")
+	m.data.SetDescription("Open pull requests of the repository. Absent while pull requests are switched off, and while the number is not known.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoOpenPullRequests) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, pullStateAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("state", pullStateAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoOpenPullRequests) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoOpenPullRequests) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoOpenPullRequests(cfg GhRepoOpenPullRequestsMetricConfig) metricGhRepoOpenPullRequests {
+	m := metricGhRepoOpenPullRequests{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoPullRequestsUnreviewed struct {
+	data     pmetric.Metric                           // data buffer for generated metric.
+	config   GhRepoPullRequestsUnreviewedMetricConfig // metric config provided by user.
+	capacity int                                      // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.pull_requests_unreviewed metric with initial data.
+func (m *metricGhRepoPullRequestsUnreviewed) init() {
+	m.data.SetName("gh.repo.pull_requests_unreviewed")
+	m.data.SetDescription("Open pull requests that are ready for review and have no review by anybody but their author.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoPullRequestsUnreviewed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoPullRequestsUnreviewed) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoPullRequestsUnreviewed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoPullRequestsUnreviewed(cfg GhRepoPullRequestsUnreviewedMetricConfig) metricGhRepoPullRequestsUnreviewed {
+	m := metricGhRepoPullRequestsUnreviewed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhRepoPushedUnixtime struct {
 	data     pmetric.Metric                   // data buffer for generated metric.
 	config   GhRepoPushedUnixtimeMetricConfig // metric config provided by user.
@@ -6932,6 +7254,59 @@ func (m *metricGhRepoReleases) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhRepoReleases(cfg GhRepoReleasesMetricConfig) metricGhRepoReleases {
 	m := metricGhRepoReleases{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhRepoReviewRequests struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   GhRepoReviewRequestsMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills gh.repo.review_requests metric with initial data.
+func (m *metricGhRepoReviewRequests) init() {
+	m.data.SetName("gh.repo.review_requests")
+	m.data.SetDescription("Users and teams who are asked for a review of an open pull request and have not submitted one.")
+	m.data.SetUnit("{request}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhRepoReviewRequests) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhRepoReviewRequests) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhRepoReviewRequests) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhRepoReviewRequests(cfg GhRepoReviewRequestsMetricConfig) metricGhRepoReviewRequests {
+	m := metricGhRepoReviewRequests{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -7320,8 +7695,14 @@ type MetricsBuilder struct {
 	metricGhRepoInfo                                       metricGhRepoInfo
 	metricGhRepoLastEventUnixtime                          metricGhRepoLastEventUnixtime
 	metricGhRepoLatestReleaseUnixtime                      metricGhRepoLatestReleaseUnixtime
+	metricGhRepoOldestOpenIssueUnixtime                    metricGhRepoOldestOpenIssueUnixtime
+	metricGhRepoOldestOpenPullRequestUnixtime              metricGhRepoOldestOpenPullRequestUnixtime
+	metricGhRepoOpenIssues                                 metricGhRepoOpenIssues
+	metricGhRepoOpenPullRequests                           metricGhRepoOpenPullRequests
+	metricGhRepoPullRequestsUnreviewed                     metricGhRepoPullRequestsUnreviewed
 	metricGhRepoPushedUnixtime                             metricGhRepoPushedUnixtime
 	metricGhRepoReleases                                   metricGhRepoReleases
+	metricGhRepoReviewRequests                             metricGhRepoReviewRequests
 	metricGhRepoSize                                       metricGhRepoSize
 	metricGhRepoStars                                      metricGhRepoStars
 	metricGhRepoTags                                       metricGhRepoTags
@@ -7456,8 +7837,14 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhRepoInfo:                                       newMetricGhRepoInfo(mbc.Metrics.GhRepoInfo),
 		metricGhRepoLastEventUnixtime:                          newMetricGhRepoLastEventUnixtime(mbc.Metrics.GhRepoLastEventUnixtime),
 		metricGhRepoLatestReleaseUnixtime:                      newMetricGhRepoLatestReleaseUnixtime(mbc.Metrics.GhRepoLatestReleaseUnixtime),
+		metricGhRepoOldestOpenIssueUnixtime:                    newMetricGhRepoOldestOpenIssueUnixtime(mbc.Metrics.GhRepoOldestOpenIssueUnixtime),
+		metricGhRepoOldestOpenPullRequestUnixtime:              newMetricGhRepoOldestOpenPullRequestUnixtime(mbc.Metrics.GhRepoOldestOpenPullRequestUnixtime),
+		metricGhRepoOpenIssues:                                 newMetricGhRepoOpenIssues(mbc.Metrics.GhRepoOpenIssues),
+		metricGhRepoOpenPullRequests:                           newMetricGhRepoOpenPullRequests(mbc.Metrics.GhRepoOpenPullRequests),
+		metricGhRepoPullRequestsUnreviewed:                     newMetricGhRepoPullRequestsUnreviewed(mbc.Metrics.GhRepoPullRequestsUnreviewed),
 		metricGhRepoPushedUnixtime:                             newMetricGhRepoPushedUnixtime(mbc.Metrics.GhRepoPushedUnixtime),
 		metricGhRepoReleases:                                   newMetricGhRepoReleases(mbc.Metrics.GhRepoReleases),
+		metricGhRepoReviewRequests:                             newMetricGhRepoReviewRequests(mbc.Metrics.GhRepoReviewRequests),
 		metricGhRepoSize:                                       newMetricGhRepoSize(mbc.Metrics.GhRepoSize),
 		metricGhRepoStars:                                      newMetricGhRepoStars(mbc.Metrics.GhRepoStars),
 		metricGhRepoTags:                                       newMetricGhRepoTags(mbc.Metrics.GhRepoTags),
@@ -7658,8 +8045,14 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhRepoInfo.emit(ils.Metrics())
 	mb.metricGhRepoLastEventUnixtime.emit(ils.Metrics())
 	mb.metricGhRepoLatestReleaseUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoOldestOpenIssueUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoOldestOpenPullRequestUnixtime.emit(ils.Metrics())
+	mb.metricGhRepoOpenIssues.emit(ils.Metrics())
+	mb.metricGhRepoOpenPullRequests.emit(ils.Metrics())
+	mb.metricGhRepoPullRequestsUnreviewed.emit(ils.Metrics())
 	mb.metricGhRepoPushedUnixtime.emit(ils.Metrics())
 	mb.metricGhRepoReleases.emit(ils.Metrics())
+	mb.metricGhRepoReviewRequests.emit(ils.Metrics())
 	mb.metricGhRepoSize.emit(ils.Metrics())
 	mb.metricGhRepoStars.emit(ils.Metrics())
 	mb.metricGhRepoTags.emit(ils.Metrics())
@@ -8216,6 +8609,31 @@ func (mb *MetricsBuilder) RecordGhRepoLatestReleaseUnixtimeDataPoint(ts pcommon.
 	mb.metricGhRepoLatestReleaseUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
 }
 
+// RecordGhRepoOldestOpenIssueUnixtimeDataPoint adds a data point to gh.repo.oldest_open_issue_unixtime metric.
+func (mb *MetricsBuilder) RecordGhRepoOldestOpenIssueUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoOldestOpenIssueUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoOldestOpenPullRequestUnixtimeDataPoint adds a data point to gh.repo.oldest_open_pull_request_unixtime metric.
+func (mb *MetricsBuilder) RecordGhRepoOldestOpenPullRequestUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoOldestOpenPullRequestUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoOpenIssuesDataPoint adds a data point to gh.repo.open_issues metric.
+func (mb *MetricsBuilder) RecordGhRepoOpenIssuesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoOpenIssues.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoOpenPullRequestsDataPoint adds a data point to gh.repo.open_pull_requests metric.
+func (mb *MetricsBuilder) RecordGhRepoOpenPullRequestsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, pullStateAttributeValue AttributePullState) {
+	mb.metricGhRepoOpenPullRequests.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, pullStateAttributeValue.String())
+}
+
+// RecordGhRepoPullRequestsUnreviewedDataPoint adds a data point to gh.repo.pull_requests_unreviewed metric.
+func (mb *MetricsBuilder) RecordGhRepoPullRequestsUnreviewedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoPullRequestsUnreviewed.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
 // RecordGhRepoPushedUnixtimeDataPoint adds a data point to gh.repo.pushed_unixtime metric.
 func (mb *MetricsBuilder) RecordGhRepoPushedUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
 	mb.metricGhRepoPushedUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
@@ -8224,6 +8642,11 @@ func (mb *MetricsBuilder) RecordGhRepoPushedUnixtimeDataPoint(ts pcommon.Timesta
 // RecordGhRepoReleasesDataPoint adds a data point to gh.repo.releases metric.
 func (mb *MetricsBuilder) RecordGhRepoReleasesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
 	mb.metricGhRepoReleases.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhRepoReviewRequestsDataPoint adds a data point to gh.repo.review_requests metric.
+func (mb *MetricsBuilder) RecordGhRepoReviewRequestsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhRepoReviewRequests.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
 }
 
 // RecordGhRepoSizeDataPoint adds a data point to gh.repo.size metric.

@@ -380,10 +380,28 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhRepoLatestReleaseUnixtimeDataPoint(ts, 1, "org-val", "repo-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhRepoOldestOpenIssueUnixtimeDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhRepoOldestOpenPullRequestUnixtimeDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhRepoOpenIssuesDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhRepoOpenPullRequestsDataPoint(ts, 1, "org-val", "repo-val", AttributePullStateReady)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhRepoPullRequestsUnreviewedDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhRepoPushedUnixtimeDataPoint(ts, 1, "org-val", "repo-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhRepoReleasesDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhRepoReviewRequestsDataPoint(ts, 1, "org-val", "repo-val")
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhRepoSizeDataPoint(ts, 1, "org-val", "repo-val")
@@ -2712,6 +2730,99 @@ func TestMetricsBuilder(t *testing.T) {
 					repoAttrVal, ok := dp.Attributes().Get("repo")
 					assert.True(t, ok)
 					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.repo.oldest_open_issue_unixtime":
+					assert.False(t, validatedMetrics["gh.repo.oldest_open_issue_unixtime"], "Found a duplicate in the metrics slice: gh.repo.oldest_open_issue_unixtime")
+					validatedMetrics["gh.repo.oldest_open_issue_unixtime"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time of the creation of the oldest open issue, in seconds since 1970. Absent without one.", mi.Description())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.repo.oldest_open_pull_request_unixtime":
+					assert.False(t, validatedMetrics["gh.repo.oldest_open_pull_request_unixtime"], "Found a duplicate in the metrics slice: gh.repo.oldest_open_pull_request_unixtime")
+					validatedMetrics["gh.repo.oldest_open_pull_request_unixtime"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Time of the creation of the oldest open pull request, in seconds since 1970. Absent without one.", mi.Description())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.repo.open_issues":
+					assert.False(t, validatedMetrics["gh.repo.open_issues"], "Found a duplicate in the metrics slice: gh.repo.open_issues")
+					validatedMetrics["gh.repo.open_issues"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Open issues of the repository, without pull requests. Absent while issues are switched off, and while the number is not known.", mi.Description())
+					assert.Equal(t, "{issue}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.repo.open_pull_requests":
+					assert.False(t, validatedMetrics["gh.repo.open_pull_requests"], "Found a duplicate in the metrics slice: gh.repo.open_pull_requests")
+					validatedMetrics["gh.repo.open_pull_requests"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Open pull requests of the repository. Absent while pull requests are switched off, and while the number is not known.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					pullStateAttrVal, ok := dp.Attributes().Get("state")
+					assert.True(t, ok)
+					assert.Equal(t, "ready", pullStateAttrVal.Str())
+				case "gh.repo.pull_requests_unreviewed":
+					assert.False(t, validatedMetrics["gh.repo.pull_requests_unreviewed"], "Found a duplicate in the metrics slice: gh.repo.pull_requests_unreviewed")
+					validatedMetrics["gh.repo.pull_requests_unreviewed"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Open pull requests that are ready for review and have no review by anybody but their author.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
 				case "gh.repo.pushed_unixtime":
 					assert.False(t, validatedMetrics["gh.repo.pushed_unixtime"], "Found a duplicate in the metrics slice: gh.repo.pushed_unixtime")
 					validatedMetrics["gh.repo.pushed_unixtime"] = true
@@ -2737,6 +2848,24 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Releases of the repository that the credential sees, counted when a change of it was seen.", mi.Description())
 					assert.Equal(t, "{release}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.repo.review_requests":
+					assert.False(t, validatedMetrics["gh.repo.review_requests"], "Found a duplicate in the metrics slice: gh.repo.review_requests")
+					validatedMetrics["gh.repo.review_requests"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Users and teams who are asked for a review of an open pull request and have not submitted one.", mi.Description())
+					assert.Equal(t, "{request}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())

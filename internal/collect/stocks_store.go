@@ -1,0 +1,99 @@
+// Copyright The githubexporter Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package collect
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
+)
+
+// stockLoadSize is the number of repositories whose stocks are loaded with one read of the store.
+const stockLoadSize = 250
+
+// loadStocks makes the states agree with the store at the start of a pass, unless they do: the passes of this leader
+// were the last ones. It forgets those of repositories that are gone.
+func (c *Collector) loadStocks(ctx context.Context, cov *ledger.Coverage) error {
+	s := &c.stocks
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.candidates, s.outdated = make(map[int64]activity.Repository), nil
+	isGone := func(repo int64) bool { return cov.Repos[repo] == nil || cov.Repos[repo].IsGone() }
+	if s.isLoaded && s.basis == cov.Basis && !cov.Edge.After(s.edge) {
+		for key := range s.states {
+			if isGone(key.RepoID) {
+				delete(s.states, key)
+			}
+		}
+		return nil
+	}
+	states := make(map[RepoStream]*stockState)
+	var ids []int64
+	for id := range cov.Repos {
+		if !isGone(id) {
+			ids = append(ids, id)
+		}
+	}
+	for some := range slices.Chunk(ids, stockLoadSize) {
+		if err := c.loadStockStates(ctx, some, states); err != nil {
+			return err
+		}
+	}
+	s.states, s.isLoaded, s.basis, s.edge = states, true, cov.Basis, cov.Edge
+	return nil
+}
+
+// loadStockStates adds the states of the stocks of some repositories.
+func (c *Collector) loadStockStates(ctx context.Context, ids []int64, states map[RepoStream]*stockState) error {
+	keys := make([]ledger.EntryKey, 0, 4*len(ids))
+	for _, id := range ids {
+		keys = append(keys, ledger.OpenPullsKey(id), ledger.OpenIssuesKey(id))
+		for _, stream := range stockStreams {
+			keys = append(keys, ledger.StockDueKey(id, stream))
+		}
+	}
+	entries, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, keys)
+	if err != nil {
+		return &StoreError{err}
+	}
+	for _, entry := range entries {
+		if stream, state, ok := storedState(&entry); ok {
+			states[RepoStream{entry.Repo, stream}] = &state
+		}
+	}
+	for _, id := range ids {
+		for _, stream := range stockStreams {
+			state := states[RepoStream{id, stream}]
+			if state != nil && entries[ledger.StockDueKey(id, stream)].Observed.After(state.seen) {
+				state.isDue, state.isMarked = true, true
+			}
+		}
+	}
+	return nil
+}
+
+// storedState returns the state of a stock that an entry has; false for an entry of another name, and for data that
+// this version does not know.
+func storedState(entry *ledger.Entry) (stream activity.Stream, state stockState, ok bool) {
+	switch entry.Name {
+	case ledger.EntryOpenPulls:
+		stock, err := ledger.DecodePullStock(entry.Data)
+		return activity.StreamPulls, stockState{seen: stock.SeenAt, updated: stock.Updated}, err == nil
+	case ledger.EntryOpenIssues:
+		stock, err := ledger.DecodeIssueStock(entry.Data)
+		return activity.StreamIssues, stockState{seen: stock.SeenAt, updated: stock.Updated}, err == nil
+	default:
+		return 0, stockState{}, false
+	}
+}
+
+// stocksAgree notes that the states agree with the store up to the edge of a pass.
+func (c *Collector) stocksAgree(edge time.Time) {
+	c.stocks.mu.Lock()
+	defer c.stocks.mu.Unlock()
+	c.stocks.edge = edge
+}
