@@ -26,6 +26,7 @@ const (
 	TallyJobs        = "backfill_jobs"         // result
 	TallyLinesWait   = "loc_fallback_waits"    //
 	TallyDeprecated  = "github_deprecations"   // endpoint
+	TallyTeamReads   = "team_reads"            // result
 
 	TallyCopilotRuns      = "copilot_runs"      // scope, result
 	TallyCopilotDownloads = "copilot_downloads" // scope, result

@@ -26,6 +26,8 @@ const (
 	// github_api_copilot_org_28d. CopilotDownload is unhealthy while the files of a report cannot be used.
 	CopilotAPI      = "github_api_copilot_"
 	CopilotDownload = "github_copilot_report_download"
+	// GitHubTeams is unhealthy while the teams of an organization cannot be read.
+	GitHubTeams = "github_teams"
 	// Leadership is unhealthy while no replica leads an organization.
 	Leadership = "leadership"
 )

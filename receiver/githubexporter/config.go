@@ -46,6 +46,8 @@ type Config struct {
 	// Copilot configures the Copilot usage reports of all organizations, and those of an enterprise. What the metrics
 	// mean, permissions and states: docs/copilot.md.
 	Copilot CopilotConfig `mapstructure:"copilot"`
+	// Teams selects the teams whose members are shown, for numbers by team. What a join counts: docs/teams.md.
+	Teams TeamsConfig `mapstructure:"teams"`
 	// Actors configures the label user, and which users are shown. What to consider: docs/privacy.md.
 	Actors ActorsConfig `mapstructure:"actors"`
 	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not
@@ -98,6 +100,7 @@ func createDefaultConfig() component.Config {
 		GitHub:               defaultGitHub(),
 		LOC:                  defaultLOC(),
 		Copilot:              defaultCopilot(),
+		Teams:                defaultTeams(),
 		Leadership:           leadershipReceiver,
 		Redis:                defaultRedis(),
 		RabbitMQ:             defaultRabbitMQ(),
@@ -151,6 +154,7 @@ func (c *Config) Validate() error {
 		c.validateReplicas(),
 		c.validateQueues(),
 		c.validateCopilot(),
+		c.validateTeams(),
 		configcheck.OneOf("leadership", c.Leadership, leadershipReceiver, leadershipOrg),
 		configcheck.OneOf("emit_from", c.EmitFrom, emitFromAll, emitFromLeader),
 		configcheck.OneOf("snapshot", c.Snapshot, snapshotIncremental, snapshotFull),

@@ -57,6 +57,7 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, RateLimitConfig{
 		MinRemaining: 200, ResetBuffer: 10 * time.Second, SecondaryBackoff: time.Minute, MaxConcurrentRequests: 32,
 	}, config.GitHub.RateLimit)
+	require.Equal(t, TeamsConfig{Interval: time.Hour, Include: []string{"*"}, Nested: true}, config.Teams)
 	require.Equal(t, LOCConfig{
 		Source: "commits", RefreshInterval: 24 * time.Hour, Fallback: LOCFallbackConfig{
 			Enabled: true, MaxCommitsPerRepoPerWeek: 500, MaxCommitDetailCallsPerOrgPerHour: 1000,
@@ -540,6 +541,21 @@ func TestConfigWrong(t *testing.T) {
 		"LOC without unit": {
 			with("loc: {refresh_interval: 24}"),
 			[]string{"loc", "refresh_interval", "24ns", "1s to 720h0m0s"},
+		},
+		"team interval": {
+			with("teams: {interval: 25h}"), []string{"teams", "interval", "25h", "1s to 24h"},
+		},
+		"no team": {with("teams: {include: []}"), []string{"teams", "include", "empty", "at least one slug"}},
+		"team pattern": {
+			with("teams: {exclude: ['']}"), []string{"teams", "exclude::0", `""`, "a name or a pattern"},
+		},
+		"teams without users": {
+			with("teams: {enabled: true}\nactors: {label: none}"),
+			[]string{"teams::enabled", "actors::label: none", "want another label"},
+		},
+		"teams without nesting and GraphQL": {
+			with("teams: {enabled: true, nested: false}\ngithub: {api: rest}"),
+			[]string{"teams::nested", "github::api: rest", "graphql"},
 		},
 		"Copilot unknown key": {with("copilot: {org28d: true}"), []string{"copilot::org28d", "unknown key", "org_28d"}},
 		"Copilot interval": {

@@ -23,7 +23,7 @@ type follower struct {
 	store       ledger.Store
 	view        *ledgerview.View
 	leaderWatch *leaderWatch
-	weekly      *lineRounds // nil where weekly lines are those of the commits
+	gates       []*termGate
 	logger      *zap.Logger
 	state       *orgState
 
@@ -41,7 +41,9 @@ func (f *follower) run(ctx context.Context) {
 			f.logLedgerReset(&c)
 			f.leaderWatch.observe(&c, time.Now())
 			f.view.Apply(c)
-			f.weekly.signalViewChange()
+			for _, gate := range f.gates {
+				gate.signalViewChange()
+			}
 			if c.CaughtUp {
 				f.state.recordCatchUp(time.Since(start))
 			}

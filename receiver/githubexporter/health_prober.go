@@ -81,6 +81,9 @@ func (w *healthProber) evaluate(now time.Time) {
 	if w.config.LOC.statistics() {
 		states[health.WeeklyLines] = w.linesError(now)
 	}
+	if w.config.Teams.Enabled {
+		states[health.GitHubTeams] = w.teamsError()
+	}
 	if w.config.Redis.Enabled() {
 		states[health.Leadership] = w.leadershipError(now, w.monitor.IsHealthy(health.Redis))
 	}
@@ -140,6 +143,17 @@ func (w *healthProber) linesError(now time.Time) error {
 			errs = append(errs,
 				fmt.Errorf("organization %s: the weekly lines of %d repositories, such as %s, are stale", org.name,
 					stale, example))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// teamsError returns why the teams of organizations that this replica leads cannot be read; nil when they can.
+func (w *healthProber) teamsError() error {
+	var errs []error
+	for _, org := range w.orgs {
+		if err := org.term.teams.err(); err != nil {
+			errs = append(errs, fmt.Errorf("organization %s: %w", org.name, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -15,79 +15,29 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc"
 	"github.com/seed-358c4d9d/githubexporter/internal/loc/rounds"
-	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 )
 
 // linesRetryDelay is the wait after a round whose result could not be committed.
 const linesRetryDelay = 10 * time.Second
 
 // lineRounds makes rounds over the weekly lines of an organization, which read GitHub's statistics, while this replica
-// leads it. The signals of a nil one do nothing: that of an organization whose weekly lines are those of its commits.
+// leads it.
 type lineRounds struct {
 	settings  rounds.Settings
 	collector *collect.Collector
 	view      *ledgerview.View
 	logger    *zap.Logger
+	gate      *termGate
 
-	// passed has the start of a pass that read the organization; viewChanged has a token when the view has changed.
-	passed      chan time.Time
-	viewChanged wakeup.Signal
-	failing     bool // whether the last round failed; it belongs to run
+	failing bool // whether the last round failed; it belongs to run
 }
 
 func newLineRounds(
 	settings rounds.Settings, collector *collect.Collector, view *ledgerview.View, logger *zap.Logger,
 ) *lineRounds {
 	return &lineRounds{
-		settings: settings, collector: collector, view: view, logger: logger,
-		passed: make(chan time.Time, 1), viewChanged: wakeup.NewSignal(),
+		settings: settings, collector: collector, view: view, logger: logger, gate: newTermGate(view),
 	}
-}
-
-// signalPass signals the end of a pass that read the organization, by its start. It does not block.
-func (l *lineRounds) signalPass(start time.Time) {
-	if l == nil {
-		return
-	}
-	select {
-	case l.passed <- start:
-	default:
-	}
-}
-
-// signalViewChange signals a change of the view. It does not block.
-func (l *lineRounds) signalViewChange() {
-	if l == nil {
-		return
-	}
-	l.viewChanged.Notify()
-}
-
-// discardPasses drops the signal of a pass of a former term.
-func (l *lineRounds) discardPasses() {
-	select {
-	case <-l.passed:
-	default:
-	}
-}
-
-// awaitFirstPass waits for the first pass of the term, and until the view has it: by then the view has all writes of a
-// former leader. It reports false when ctx ended first.
-func (l *lineRounds) awaitFirstPass(ctx context.Context) bool {
-	var start time.Time
-	select {
-	case <-ctx.Done():
-		return false
-	case start = <-l.passed:
-	}
-	for !l.view.IsCaughtUp() || l.view.Edge().Before(start) {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-l.viewChanged:
-		}
-	}
-	return true
 }
 
 // minRoundInterval is the shortest time between two rounds, whose times are by the slower of two clocks, GitHub's and
@@ -101,13 +51,13 @@ func (l *lineRounds) waitUntil(ctx context.Context, until time.Time) {
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-	case <-l.passed:
+	case <-l.gate.passed:
 	}
 }
 
 // run makes rounds over the repositories whose weekly lines are due, until ctx, the term, ends.
 func (l *lineRounds) run(ctx context.Context, fence uint64) {
-	if !l.awaitFirstPass(ctx) {
+	if !l.gate.awaitFirstPass(ctx) {
 		return
 	}
 	work := rounds.New(l.settings, l.collector, fence, l.view)

@@ -5,6 +5,7 @@ package githubexporter
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -58,7 +59,11 @@ func (o *organization) LastPass() (lastRun time.Time, took, caughtUp time.Durati
 func (o *organization) OldestJob() time.Time { return o.state.oldestJobInFlight() }
 
 // MissingPermissions implements emit.Status.
-func (o *organization) MissingPermissions() []string { return o.collector.MissingPermissions() }
+func (o *organization) MissingPermissions() []string {
+	list := slices.Concat(o.collector.MissingPermissions(), o.term.teams.missingPermissions())
+	slices.Sort(list)
+	return slices.Compact(list)
+}
 
 // CredentialExpiry implements emit.Status.
 func (o *organization) CredentialExpiry() time.Time { return o.credential.expiry() }

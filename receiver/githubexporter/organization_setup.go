@@ -18,6 +18,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
+	"github.com/seed-358c4d9d/githubexporter/internal/teams"
 	"github.com/seed-358c4d9d/githubexporter/internal/wakeup"
 	"github.com/seed-358c4d9d/githubexporter/receiver/githubexporter/internal/metadata"
 )
@@ -66,7 +67,9 @@ func (r *replica) newOrganization(
 	if org.collector, err = r.newCollector(org, shared); err != nil {
 		return nil, err
 	}
-	r.addRoles(org, shared)
+	if err := r.addRoles(org, shared); err != nil {
+		return nil, err
+	}
 	org.term.copilot, err = r.newCopilotReaders(ctx, org, shared, host)
 	return org, err
 }
@@ -80,23 +83,51 @@ func (c *Config) viewSettings(org *OrgConfig, users *userLabels) ledgerview.Sett
 
 		WeeklyLinesFromEntries: c.LOC.statistics(),
 		ZeroFor:                c.Counters.zeroFor(c.EmitInterval),
+		Teams:                  c.teamSettings(),
 	}
 }
 
+// teamSettings returns which teams views show; nil for none.
+func (c *Config) teamSettings() *ledgerview.TeamSettings {
+	selection, err := c.Teams.selection()
+	if !c.Teams.Enabled || err != nil {
+		return nil
+	}
+	return &ledgerview.TeamSettings{Shows: selection.Shows, KeepFor: teams.KeepTime(c.Teams.Interval)}
+}
+
+// newTeamReader returns the reader of the teams of an organization; nil where no teams are read.
+func (r *replica) newTeamReader(org *organization, shared *sharedParts) (*teamReader, error) {
+	if !r.config.Teams.Enabled {
+		return nil, nil //nolint:nilnil // documented
+	}
+	selection, err := r.config.Teams.selection()
+	return &teamReader{
+		settings: teams.Settings{
+			Org: org.name, Source: shared.source, Committer: org.collector, View: org.view, Selection: selection,
+			Interval: r.config.Teams.Interval,
+		},
+		gate: newTermGate(org.view), tallies: shared.tallies, checkPaused: r.cooldown.Err, logger: shared.logger,
+	}, err
+}
+
 // addRoles makes the roles of an organization that has its client, its collector and its view.
-func (r *replica) addRoles(org *organization, shared *sharedParts) {
+func (r *replica) addRoles(org *organization, shared *sharedParts) error {
 	logger, lease := shared.logger, r.leases.leaseOf(org.config.key())
 	org.leaderWatch = &leaderWatch{
 		lease: lease, view: org.view, interval: org.config.ScrapeInterval, logger: logger, state: org.state,
 	}
-	var rounds *lineRounds
-	if r.config.LOC.statistics() {
-		settings := r.config.LOC.settings(r.config.Retention)
-		settings.Org, settings.Concurrency = org.name, org.config.Concurrency
-		settings.Source, settings.CheckPaused = shared.source, r.cooldown.Err
-		settings.OnInvalidEntry = func() { shared.tallies.Add(collect.TallyInvalid) }
-		settings.OnQuotaExhausted = func() { shared.tallies.Add(collect.TallyLinesWait) }
-		rounds = newLineRounds(settings, org.collector, org.view, logger)
+	rounds := r.newLineRounds(org, shared)
+	teamsReader, err := r.newTeamReader(org, shared)
+	if err != nil {
+		return err
+	}
+	var gates []*termGate // of the work that waits for the first pass
+	if rounds != nil {
+		gates = append(gates, rounds.gate)
+	}
+	if teamsReader != nil {
+		gates = append(gates, teamsReader.gate)
 	}
 	var dispatcher *gapDispatcher
 	if r.jobs != nil {
@@ -108,7 +139,7 @@ func (r *replica) addRoles(org *organization, shared *sharedParts) {
 		}
 	}
 	org.follower = &follower{
-		org: org.name, store: shared.store, view: org.view, leaderWatch: org.leaderWatch, weekly: rounds,
+		org: org.name, store: shared.store, view: org.view, leaderWatch: org.leaderWatch, gates: gates,
 		logger: logger, state: org.state,
 	}
 	org.reader = &jobReader{
@@ -123,19 +154,32 @@ func (r *replica) addRoles(org *organization, shared *sharedParts) {
 			watchdog: shared.watchdog, logger: logger,
 		},
 		store: shared.store, monitor: r.monitor, dispatcher: dispatcher, rounds: rounds,
-		loop: r.newPassLoop(org, shared, dispatcher, rounds),
+		teams: teamsReader, loop: r.newPassLoop(org, shared, dispatcher, gates),
 	}
+	return nil
 }
 
-// newPassLoop returns the pass loop of an organization. dispatcher is nil without backfill, rounds is nil where weekly
-// lines come from the commits.
+// newLineRounds returns the rounds over the weekly lines of an organization; nil where they come from the commits.
+func (r *replica) newLineRounds(org *organization, shared *sharedParts) *lineRounds {
+	if !r.config.LOC.statistics() {
+		return nil
+	}
+	settings := r.config.LOC.settings(r.config.Retention)
+	settings.Org, settings.Concurrency = org.name, org.config.Concurrency
+	settings.Source, settings.CheckPaused = shared.source, r.cooldown.Err
+	settings.OnInvalidEntry = func() { shared.tallies.Add(collect.TallyInvalid) }
+	settings.OnQuotaExhausted = func() { shared.tallies.Add(collect.TallyLinesWait) }
+	return newLineRounds(settings, org.collector, org.view, shared.logger)
+}
+
+// newPassLoop returns the pass loop of an organization. dispatcher is nil without backfill.
 func (r *replica) newPassLoop(
-	org *organization, shared *sharedParts, dispatcher *gapDispatcher, rounds *lineRounds,
+	org *organization, shared *sharedParts, dispatcher *gapDispatcher, gates []*termGate,
 ) *passLoop {
 	return &passLoop{
 		org: org.name, logger: shared.logger, telemetry: r.telemetry, collector: org.collector,
 		tallies: shared.tallies, cooldown: r.cooldown.Cooldown, health: shared.health, watchdog: shared.watchdog,
-		state: org.state, dispatcher: dispatcher, rounds: rounds,
+		state: org.state, dispatcher: dispatcher, gates: gates,
 		maintenance: &maintenance{
 			org: org.name, store: shared.store, collector: org.collector, logger: shared.logger,
 			retention: r.config.Retention, reconcileInterval: r.config.ReconcileInterval,

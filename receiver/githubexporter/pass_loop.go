@@ -40,9 +40,9 @@ type passLoop struct {
 	watchdog    *watchdog
 	state       *orgState
 	maintenance *maintenance
-	// dispatcher and rounds continue where a pass ends; nil as in term.
+	// dispatcher continues where a pass ends, nil as in term; and so does what waits at the gates.
 	dispatcher *gapDispatcher
-	rounds     *lineRounds
+	gates      []*termGate
 }
 
 // run makes passes until ctx, the term, ends.
@@ -99,8 +99,11 @@ func (l *passLoop) recordPass(ctx context.Context, result *collect.PassResult, e
 	if l.dispatcher != nil {
 		l.dispatcher.recordPass(result)
 	}
-	if err == nil {
-		l.rounds.signalPass(result.Start)
+	if err != nil {
+		return
+	}
+	for _, gate := range l.gates {
+		gate.signalPass(result.Start)
 	}
 }
 

@@ -121,7 +121,7 @@ func (r *githubReceiver) newEmitter(status *replicaStatus) *emit.Emitter {
 		Metrics: r.config.MetricsBuilderConfig, Receiver: r.settings, Next: r.next, Obs: r.obs, Replica: status,
 		Interval: r.config.EmitInterval, ZeroFor: r.config.Counters.zeroFor(r.config.EmitInterval),
 		Elected: r.config.LeaderElection != nil, FromLeader: r.config.EmitFrom == emitFromLeader,
-		Backfill: r.config.Backfill.Enabled, Copilot: r.copilotMetrics(),
+		Backfill: r.config.Backfill.Enabled, Teams: r.config.Teams.Enabled, Copilot: r.copilotMetrics(),
 		OnEmission: func(now time.Time) { unmatched.check(r.orgs, now) },
 	})
 }

@@ -33,6 +33,8 @@ func (s *replicaStatus) IsHealthyFor(org, dependency string, all bool) bool {
 		return s.readErrors.errorOf(org) == nil
 	case health.GitHubAccess:
 		return s.access.errorOf(org) == nil
+	case health.GitHubTeams:
+		return s.orgs[org].term.teams.err() == nil
 	case health.Leadership:
 		return s.orgs[org].leaderWatch.isHealthy()
 	default:

@@ -19,7 +19,8 @@ import (
 const flushTimeout = 500 * time.Millisecond
 
 // term runs the roles of a leader over one organization, one term after the other. dispatcher is nil without backfill;
-// rounds is nil when weekly lines come from the commits; copilot has a reader for each owner of Copilot reports.
+// rounds is nil when weekly lines come from the commits, teams where no teams are read; copilot has a reader for each
+// owner of Copilot reports.
 type term struct {
 	handover   *leaderHandover
 	fences     *fencePublisher
@@ -28,6 +29,7 @@ type term struct {
 	loop       *passLoop
 	dispatcher *gapDispatcher
 	rounds     *lineRounds
+	teams      *teamReader
 	copilot    []*copilotReader
 }
 
@@ -50,7 +52,8 @@ func (t *term) run(ctx context.Context, fence uint64, former *formerLeases) erro
 }
 
 // lead publishes the fence, so that the store refuses writes of earlier terms, and then runs passes, the dispatcher of
-// gaps, rounds over weekly lines, readers of Copilot reports, and the repetition of the record, until ctx ends or the
+// gaps, rounds over weekly lines, readers of teams and of Copilot reports, and the repetition of the record, until ctx
+// ends or the
 // store refuses a write. It waits for all of them.
 func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) error {
 	ctx, endTerm := context.WithCancelCause(ctx)
@@ -69,8 +72,12 @@ func (t *term) lead(ctx context.Context, fence uint64, former *formerLeases) err
 		work.Go(func() { t.dispatcher.run(ctx) })
 	}
 	if t.rounds != nil {
-		t.rounds.discardPasses()
+		t.rounds.gate.discardPasses()
 		work.Go(func() { t.rounds.run(ctx, fence) })
+	}
+	if t.teams != nil {
+		t.teams.gate.discardPasses()
+		work.Go(func() { t.teams.run(ctx, fence) })
 	}
 	for _, reader := range t.copilot {
 		work.Go(func() { reader.run(ctx, fence) })

@@ -135,6 +135,7 @@ func (s *selfMetrics) recordOrganization(org *organization, now time.Time, at pc
 	s.builder.RecordGhExporterStoreEventsDataPoint(at, int64(events), org.Org)
 	s.recordCoverage(org, now, at, sum)
 	s.recordUsers(org, at)
+	s.recordTeams(org, now, at, sum)
 	counts := s.countersOf(sum, now)
 	s.recordPassCounters(org, at, counts)
 	s.recordRequests(org, at, counts)
@@ -158,6 +159,23 @@ func (s *selfMetrics) recordCoverage(org *organization, now time.Time, at pcommo
 func (s *selfMetrics) recordUsers(org *organization, at pcommon.Timestamp) {
 	for user, accountType := range org.View.Users() {
 		s.builder.RecordGhUserInfoDataPoint(at, 1, org.Org, user, accountType.String())
+	}
+}
+
+// recordTeams records the members of the teams, and their readings; nothing where no teams are read.
+func (s *selfMetrics) recordTeams(org *organization, now time.Time, at pcommon.Timestamp, sum *ledgerview.Summary) {
+	if !s.settings.Teams {
+		return
+	}
+	for member := range org.View.Teams(now) {
+		s.builder.RecordGhUserTeamInfoDataPoint(at, 1, org.Org, member.User, member.Team)
+	}
+	if readAt := org.View.TeamsReadAt(); !readAt.IsZero() {
+		s.builder.RecordGhExporterTeamsLastReadUnixtimeDataPoint(at, readAt.Unix(), org.Org)
+	}
+	counts := s.countersOf(sum, now)
+	for result, value := range metadata.MapAttributeTeamReadResult {
+		s.builder.RecordGhExporterTeamReadsDataPoint(at, counts.value(collect.TallyTeamReads, result), org.Org, value)
 	}
 }
 

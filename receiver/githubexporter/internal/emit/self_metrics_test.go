@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
@@ -272,6 +275,69 @@ func TestNewLeaderEmitsFromAMultipleOn(t *testing.T) {
 	e.settings.FromLeader, status.term = false, time.Time{}
 	e.updateEmits(org, tick.Add(time.Second))
 	require.True(t, org.emits)
+}
+
+// TestTeamInfo: each member of a selected team has a series, with activity or without, and it ends with the team.
+func TestTeamInfo(t *testing.T) {
+	t.Parallel()
+	e, org := newTestEmitter(t)
+	org.View = ledgerview.New(ledgerview.Settings{Retention: 24 * time.Hour, Teams: &ledgerview.TeamSettings{
+		Shows: func(*ledger.Team) bool { return true }, KeepFor: time.Hour,
+	}})
+	ada := activity.Actor{ID: 1, Login: "ada"}
+	backend := ledger.Team{ID: 7, Slug: "backend", Members: []activity.Actor{ada, {ID: 2, Login: "bob"}}}
+	apply := func(data []byte, at time.Time) {
+		state := ledger.TeamsState{ReadAt: at}
+		org.View.Apply(ledger.Change{LedgerStart: began, Entries: []ledger.Entry{
+			{EntryKey: ledger.TeamKey(7, 0), Data: data, Observed: at},
+			{EntryKey: ledger.TeamsStateKey(), Data: state.Encode(), Observed: at},
+		}, Tallies: []ledger.Tally{
+			{TallyKey: ledger.TallyKey{Name: collect.TallyTeamReads, Labels: [2]string{"success"}}, Add: 1},
+		}})
+	}
+	s := e.selfMetrics
+	shown := func(now time.Time) (list []string) {
+		at, summary := pcommon.NewTimestampFromTime(now), org.View.Summary()
+		s.recordTeams(org, now, at, &summary)
+		md := s.builder.Emit(metadata.WithResource(s.organizationResource("acme")))
+		s.ended.appendMarkers(md, at)
+		for _, rm := range md.ResourceMetrics().All() {
+			for _, m := range rm.ScopeMetrics().At(0).Metrics().All() {
+				for _, point := range points(m).All() {
+					var labels []string
+					for _, name := range []string{"team", "user", "result"} {
+						if value, ok := point.Attributes().Get(name); ok {
+							labels = append(labels, value.Str())
+						}
+					}
+					value := strconv.FormatInt(point.IntValue(), 10)
+					if point.Flags().NoRecordedValue() {
+						value = "ended"
+					}
+					list = append(list, fmt.Sprintf("%s%v %s", strings.TrimPrefix(m.Name(), "gh."), labels, value))
+				}
+			}
+		}
+		slices.Sort(list)
+		return list
+	}
+	apply(backend.Encode()[0], began)
+	require.Empty(t, shown(began), "teams are off")
+	s.settings.Teams, s.settings.ZeroFor = true, 0
+	reads := func(success int, members ...string) []string {
+		return append([]string{
+			"exporter.team_reads[failure] 0", "exporter.team_reads[limited] 0", "exporter.team_reads[partial] 0",
+			"exporter.team_reads[refused] 0", fmt.Sprintf("exporter.team_reads[success] %d", success),
+			fmt.Sprintf("exporter.teams_last_read_unixtime[] %d", began.Unix()),
+		}, members...)
+	}
+	require.Equal(t, reads(1, "user.team.info[backend ada] 1", "user.team.info[backend bob] 1"), shown(began))
+	backend.Members = backend.Members[:1]
+	apply(backend.Encode()[0], began)
+	require.Equal(t, reads(2, "user.team.info[backend ada] 1", "user.team.info[backend bob] ended"), shown(began),
+		"bob left")
+	require.Equal(t, reads(2, "user.team.info[backend ada] ended", "user.team.info[backend bob] ended"),
+		shown(began.Add(time.Hour)), "not read for too long")
 }
 
 // TestUserInfo: each user with a series has one, whatever the number of repositories, and it ends with the series.

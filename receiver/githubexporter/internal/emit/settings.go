@@ -90,8 +90,8 @@ type Settings struct {
 	// ZeroFor is the time for which the shared counters of a new ledger are shown at 0.
 	ZeroFor time.Duration
 	// Elected says that leaders are elected, FromLeader that only the leader of an organization emits it, Backfill
-	// that there are backfill jobs.
-	Elected, FromLeader, Backfill bool
+	// that there are backfill jobs, Teams that teams are read.
+	Elected, FromLeader, Backfill, Teams bool
 	// Copilot configures the metrics of Copilot; nil for none.
 	Copilot *CopilotSettings
 	// OnEmission is called after each emission with its time. nil is none.

@@ -1947,6 +1947,46 @@ func (ms *GhExporterStoreWriteMetricConfig) Unmarshal(parser *confmap.Conf) erro
 	return nil
 }
 
+// GhExporterTeamReadsMetricConfig provides config for the gh.exporter.team_reads metric.
+type GhExporterTeamReadsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterTeamReadsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhExporterTeamsLastReadUnixtimeMetricConfig provides config for the gh.exporter.teams_last_read_unixtime metric.
+type GhExporterTeamsLastReadUnixtimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhExporterTeamsLastReadUnixtimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhRepoBranchesMetricConfig provides config for the gh.repo.branches metric.
 type GhRepoBranchesMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -2347,6 +2387,26 @@ func (ms *GhUserInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// GhUserTeamInfoMetricConfig provides config for the gh.user.team.info metric.
+type GhUserTeamInfoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhUserTeamInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // MetricsConfig provides config for githubexporter metrics.
 type MetricsConfig struct {
 	GhActivityCommits                                GhActivityCommitsMetricConfig                                `mapstructure:"gh.activity.commits"`
@@ -2446,6 +2506,8 @@ type MetricsConfig struct {
 	GhExporterStoreFallback                          GhExporterStoreFallbackMetricConfig                          `mapstructure:"gh.exporter.store_fallback"`
 	GhExporterStoreSeries                            GhExporterStoreSeriesMetricConfig                            `mapstructure:"gh.exporter.store_series"`
 	GhExporterStoreWrite                             GhExporterStoreWriteMetricConfig                             `mapstructure:"gh.exporter.store_write"`
+	GhExporterTeamReads                              GhExporterTeamReadsMetricConfig                              `mapstructure:"gh.exporter.team_reads"`
+	GhExporterTeamsLastReadUnixtime                  GhExporterTeamsLastReadUnixtimeMetricConfig                  `mapstructure:"gh.exporter.teams_last_read_unixtime"`
 	GhRepoBranches                                   GhRepoBranchesMetricConfig                                   `mapstructure:"gh.repo.branches"`
 	GhRepoCount                                      GhRepoCountMetricConfig                                      `mapstructure:"gh.repo.count"`
 	GhRepoCreatedUnixtime                            GhRepoCreatedUnixtimeMetricConfig                            `mapstructure:"gh.repo.created_unixtime"`
@@ -2466,6 +2528,7 @@ type MetricsConfig struct {
 	GhRepoTags                                       GhRepoTagsMetricConfig                                       `mapstructure:"gh.repo.tags"`
 	GhRepoWatchers                                   GhRepoWatchersMetricConfig                                   `mapstructure:"gh.repo.watchers"`
 	GhUserInfo                                       GhUserInfoMetricConfig                                       `mapstructure:"gh.user.info"`
+	GhUserTeamInfo                                   GhUserTeamInfoMetricConfig                                   `mapstructure:"gh.user.team.info"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -2761,6 +2824,12 @@ func DefaultMetricsConfig() MetricsConfig {
 		GhExporterStoreWrite: GhExporterStoreWriteMetricConfig{
 			Enabled: true,
 		},
+		GhExporterTeamReads: GhExporterTeamReadsMetricConfig{
+			Enabled: true,
+		},
+		GhExporterTeamsLastReadUnixtime: GhExporterTeamsLastReadUnixtimeMetricConfig{
+			Enabled: true,
+		},
 		GhRepoBranches: GhRepoBranchesMetricConfig{
 			Enabled: true,
 		},
@@ -2819,6 +2888,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhUserInfo: GhUserInfoMetricConfig{
+			Enabled: true,
+		},
+		GhUserTeamInfo: GhUserTeamInfoMetricConfig{
 			Enabled: true,
 		},
 	}

@@ -533,6 +533,44 @@ var MapAttributeStatusClass = map[string]AttributeStatusClass{
 	"error": AttributeStatusClassError,
 }
 
+// AttributeTeamReadResult specifies the value team_read_result attribute.
+type AttributeTeamReadResult int
+
+const (
+	_ AttributeTeamReadResult = iota
+	AttributeTeamReadResultSuccess
+	AttributeTeamReadResultPartial
+	AttributeTeamReadResultFailure
+	AttributeTeamReadResultRefused
+	AttributeTeamReadResultLimited
+)
+
+// String returns the string representation of the AttributeTeamReadResult.
+func (av AttributeTeamReadResult) String() string {
+	switch av {
+	case AttributeTeamReadResultSuccess:
+		return "success"
+	case AttributeTeamReadResultPartial:
+		return "partial"
+	case AttributeTeamReadResultFailure:
+		return "failure"
+	case AttributeTeamReadResultRefused:
+		return "refused"
+	case AttributeTeamReadResultLimited:
+		return "limited"
+	}
+	return ""
+}
+
+// MapAttributeTeamReadResult is a helper map of string to AttributeTeamReadResult attribute value.
+var MapAttributeTeamReadResult = map[string]AttributeTeamReadResult{
+	"success": AttributeTeamReadResultSuccess,
+	"partial": AttributeTeamReadResultPartial,
+	"failure": AttributeTeamReadResultFailure,
+	"refused": AttributeTeamReadResultRefused,
+	"limited": AttributeTeamReadResultLimited,
+}
+
 // AttributeWriteResult specifies the value write_result attribute.
 type AttributeWriteResult int
 
@@ -948,6 +986,14 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.store_write",
 		Attributes: []string{"source", "write_result"},
 	},
+	GhExporterTeamReads: metricInfo{
+		Name:       "gh.exporter.team_reads",
+		Attributes: []string{"org", "team_read_result"},
+	},
+	GhExporterTeamsLastReadUnixtime: metricInfo{
+		Name:       "gh.exporter.teams_last_read_unixtime",
+		Attributes: []string{"org"},
+	},
 	GhRepoBranches: metricInfo{
 		Name:       "gh.repo.branches",
 		Attributes: []string{"org", "repo"},
@@ -1027,6 +1073,10 @@ var MetricsInfo = metricsInfo{
 	GhUserInfo: metricInfo{
 		Name:       "gh.user.info",
 		Attributes: []string{"org", "user", "account_type"},
+	},
+	GhUserTeamInfo: metricInfo{
+		Name:       "gh.user.team.info",
+		Attributes: []string{"org", "user", "team"},
 	},
 }
 
@@ -1128,6 +1178,8 @@ type metricsInfo struct {
 	GhExporterStoreFallback                          metricInfo
 	GhExporterStoreSeries                            metricInfo
 	GhExporterStoreWrite                             metricInfo
+	GhExporterTeamReads                              metricInfo
+	GhExporterTeamsLastReadUnixtime                  metricInfo
 	GhRepoBranches                                   metricInfo
 	GhRepoCount                                      metricInfo
 	GhRepoCreatedUnixtime                            metricInfo
@@ -1148,6 +1200,7 @@ type metricsInfo struct {
 	GhRepoTags                                       metricInfo
 	GhRepoWatchers                                   metricInfo
 	GhUserInfo                                       metricInfo
+	GhUserTeamInfo                                   metricInfo
 }
 
 type metricInfo struct {
@@ -6512,6 +6565,113 @@ func newMetricGhExporterStoreWrite(cfg GhExporterStoreWriteMetricConfig) metricG
 	return m
 }
 
+type metricGhExporterTeamReads struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   GhExporterTeamReadsMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.team_reads metric with initial data.
+func (m *metricGhExporterTeamReads) init() {
+	m.data.SetName("gh.exporter.team_reads")
+	m.data.SetDescription("Readings of the teams, with the members of those that are selected. Only with `teams::enabled`.")
+	m.data.SetUnit("{reading}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterTeamReads) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, teamReadResultAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("result", teamReadResultAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterTeamReads) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterTeamReads) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterTeamReads(cfg GhExporterTeamReadsMetricConfig) metricGhExporterTeamReads {
+	m := metricGhExporterTeamReads{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhExporterTeamsLastReadUnixtime struct {
+	data     pmetric.Metric                              // data buffer for generated metric.
+	config   GhExporterTeamsLastReadUnixtimeMetricConfig // metric config provided by user.
+	capacity int                                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.exporter.teams_last_read_unixtime metric with initial data.
+func (m *metricGhExporterTeamsLastReadUnixtime) init() {
+	m.data.SetName("gh.exporter.teams_last_read_unixtime")
+	m.data.SetDescription("The time of the last reading of the teams that was complete but for single teams, in seconds since 1970. Only with `teams::enabled`.")
+	m.data.SetUnit("s{unixtime}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhExporterTeamsLastReadUnixtime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhExporterTeamsLastReadUnixtime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhExporterTeamsLastReadUnixtime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhExporterTeamsLastReadUnixtime(cfg GhExporterTeamsLastReadUnixtimeMetricConfig) metricGhExporterTeamsLastReadUnixtime {
+	m := metricGhExporterTeamsLastReadUnixtime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhRepoBranches struct {
 	data     pmetric.Metric             // data buffer for generated metric.
 	config   GhRepoBranchesMetricConfig // metric config provided by user.
@@ -7581,6 +7741,60 @@ func newMetricGhUserInfo(cfg GhUserInfoMetricConfig) metricGhUserInfo {
 	return m
 }
 
+type metricGhUserTeamInfo struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   GhUserTeamInfoMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.user.team.info metric with initial data.
+func (m *metricGhUserTeamInfo) init() {
+	m.data.SetName("gh.user.team.info")
+	m.data.SetDescription("1 for each member of a selected team, with activity or without. Only with `teams::enabled`.")
+	m.data.SetUnit("{member}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhUserTeamInfo) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, userAttributeValue string, teamAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+	dp.Attributes().PutStr("team", teamAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhUserTeamInfo) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhUserTeamInfo) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhUserTeamInfo(cfg GhUserTeamInfoMetricConfig) metricGhUserTeamInfo {
+	m := metricGhUserTeamInfo{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -7688,6 +7902,8 @@ type MetricsBuilder struct {
 	metricGhExporterStoreFallback                          metricGhExporterStoreFallback
 	metricGhExporterStoreSeries                            metricGhExporterStoreSeries
 	metricGhExporterStoreWrite                             metricGhExporterStoreWrite
+	metricGhExporterTeamReads                              metricGhExporterTeamReads
+	metricGhExporterTeamsLastReadUnixtime                  metricGhExporterTeamsLastReadUnixtime
 	metricGhRepoBranches                                   metricGhRepoBranches
 	metricGhRepoCount                                      metricGhRepoCount
 	metricGhRepoCreatedUnixtime                            metricGhRepoCreatedUnixtime
@@ -7708,6 +7924,7 @@ type MetricsBuilder struct {
 	metricGhRepoTags                                       metricGhRepoTags
 	metricGhRepoWatchers                                   metricGhRepoWatchers
 	metricGhUserInfo                                       metricGhUserInfo
+	metricGhUserTeamInfo                                   metricGhUserTeamInfo
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -7830,6 +8047,8 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterStoreFallback:                          newMetricGhExporterStoreFallback(mbc.Metrics.GhExporterStoreFallback),
 		metricGhExporterStoreSeries:                            newMetricGhExporterStoreSeries(mbc.Metrics.GhExporterStoreSeries),
 		metricGhExporterStoreWrite:                             newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
+		metricGhExporterTeamReads:                              newMetricGhExporterTeamReads(mbc.Metrics.GhExporterTeamReads),
+		metricGhExporterTeamsLastReadUnixtime:                  newMetricGhExporterTeamsLastReadUnixtime(mbc.Metrics.GhExporterTeamsLastReadUnixtime),
 		metricGhRepoBranches:                                   newMetricGhRepoBranches(mbc.Metrics.GhRepoBranches),
 		metricGhRepoCount:                                      newMetricGhRepoCount(mbc.Metrics.GhRepoCount),
 		metricGhRepoCreatedUnixtime:                            newMetricGhRepoCreatedUnixtime(mbc.Metrics.GhRepoCreatedUnixtime),
@@ -7850,6 +8069,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhRepoTags:                                       newMetricGhRepoTags(mbc.Metrics.GhRepoTags),
 		metricGhRepoWatchers:                                   newMetricGhRepoWatchers(mbc.Metrics.GhRepoWatchers),
 		metricGhUserInfo:                                       newMetricGhUserInfo(mbc.Metrics.GhUserInfo),
+		metricGhUserTeamInfo:                                   newMetricGhUserTeamInfo(mbc.Metrics.GhUserTeamInfo),
 		resourceAttributeIncludeFilter:                         make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:                         make(map[string]filter.Filter),
 	}
@@ -8038,6 +8258,8 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterStoreFallback.emit(ils.Metrics())
 	mb.metricGhExporterStoreSeries.emit(ils.Metrics())
 	mb.metricGhExporterStoreWrite.emit(ils.Metrics())
+	mb.metricGhExporterTeamReads.emit(ils.Metrics())
+	mb.metricGhExporterTeamsLastReadUnixtime.emit(ils.Metrics())
 	mb.metricGhRepoBranches.emit(ils.Metrics())
 	mb.metricGhRepoCount.emit(ils.Metrics())
 	mb.metricGhRepoCreatedUnixtime.emit(ils.Metrics())
@@ -8058,6 +8280,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhRepoTags.emit(ils.Metrics())
 	mb.metricGhRepoWatchers.emit(ils.Metrics())
 	mb.metricGhUserInfo.emit(ils.Metrics())
+	mb.metricGhUserTeamInfo.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -8574,6 +8797,16 @@ func (mb *MetricsBuilder) RecordGhExporterStoreWriteDataPoint(ts pcommon.Timesta
 	mb.metricGhExporterStoreWrite.recordDataPoint(mb.startTime, ts, val, sourceAttributeValue.String(), writeResultAttributeValue.String())
 }
 
+// RecordGhExporterTeamReadsDataPoint adds a data point to gh.exporter.team_reads metric.
+func (mb *MetricsBuilder) RecordGhExporterTeamReadsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, teamReadResultAttributeValue AttributeTeamReadResult) {
+	mb.metricGhExporterTeamReads.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, teamReadResultAttributeValue.String())
+}
+
+// RecordGhExporterTeamsLastReadUnixtimeDataPoint adds a data point to gh.exporter.teams_last_read_unixtime metric.
+func (mb *MetricsBuilder) RecordGhExporterTeamsLastReadUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
+	mb.metricGhExporterTeamsLastReadUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
 // RecordGhRepoBranchesDataPoint adds a data point to gh.repo.branches metric.
 func (mb *MetricsBuilder) RecordGhRepoBranchesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
 	mb.metricGhRepoBranches.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
@@ -8672,6 +8905,11 @@ func (mb *MetricsBuilder) RecordGhRepoWatchersDataPoint(ts pcommon.Timestamp, va
 // RecordGhUserInfoDataPoint adds a data point to gh.user.info metric.
 func (mb *MetricsBuilder) RecordGhUserInfoDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, userAttributeValue string, accountTypeAttributeValue string) {
 	mb.metricGhUserInfo.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, userAttributeValue, accountTypeAttributeValue)
+}
+
+// RecordGhUserTeamInfoDataPoint adds a data point to gh.user.team.info metric.
+func (mb *MetricsBuilder) RecordGhUserTeamInfoDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, userAttributeValue string, teamAttributeValue string) {
+	mb.metricGhUserTeamInfo.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, userAttributeValue, teamAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

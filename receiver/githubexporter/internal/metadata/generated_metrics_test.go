@@ -359,6 +359,12 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterStoreWriteDataPoint(ts, 1, AttributeSourceLeaderScrape, AttributeWriteResultSuccess)
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhExporterTeamReadsDataPoint(ts, 1, "org-val", AttributeTeamReadResultSuccess)
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhExporterTeamsLastReadUnixtimeDataPoint(ts, 1, "org-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhRepoBranchesDataPoint(ts, 1, "org-val", "repo-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -417,6 +423,9 @@ func TestMetricsBuilder(t *testing.T) {
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordGhUserInfoDataPoint(ts, 1, "org-val", "user-val", "account_type-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhUserTeamInfoDataPoint(ts, 1, "org-val", "user-val", "team-val")
 
 			rb := mb.NewResourceBuilder()
 			rb.SetServiceInstanceID("service.instance.id-val")
@@ -2583,6 +2592,41 @@ func TestMetricsBuilder(t *testing.T) {
 					writeResultAttrVal, ok := dp.Attributes().Get("result")
 					assert.True(t, ok)
 					assert.Equal(t, "success", writeResultAttrVal.Str())
+				case "gh.exporter.team_reads":
+					assert.False(t, validatedMetrics["gh.exporter.team_reads"], "Found a duplicate in the metrics slice: gh.exporter.team_reads")
+					validatedMetrics["gh.exporter.team_reads"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Readings of the teams, with the members of those that are selected. Only with `teams::enabled`.", mi.Description())
+					assert.Equal(t, "{reading}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					teamReadResultAttrVal, ok := dp.Attributes().Get("result")
+					assert.True(t, ok)
+					assert.Equal(t, "success", teamReadResultAttrVal.Str())
+				case "gh.exporter.teams_last_read_unixtime":
+					assert.False(t, validatedMetrics["gh.exporter.teams_last_read_unixtime"], "Found a duplicate in the metrics slice: gh.exporter.teams_last_read_unixtime")
+					validatedMetrics["gh.exporter.teams_last_read_unixtime"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "The time of the last reading of the teams that was complete but for single teams, in seconds since 1970. Only with `teams::enabled`.", mi.Description())
+					assert.Equal(t, "s{unixtime}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
 				case "gh.repo.branches":
 					assert.False(t, validatedMetrics["gh.repo.branches"], "Found a duplicate in the metrics slice: gh.repo.branches")
 					validatedMetrics["gh.repo.branches"] = true
@@ -2970,6 +3014,27 @@ func TestMetricsBuilder(t *testing.T) {
 					accountTypeAttrVal, ok := dp.Attributes().Get("kind")
 					assert.True(t, ok)
 					assert.Equal(t, "account_type-val", accountTypeAttrVal.Str())
+				case "gh.user.team.info":
+					assert.False(t, validatedMetrics["gh.user.team.info"], "Found a duplicate in the metrics slice: gh.user.team.info")
+					validatedMetrics["gh.user.team.info"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "1 for each member of a selected team, with activity or without. Only with `teams::enabled`.", mi.Description())
+					assert.Equal(t, "{member}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+					teamAttrVal, ok := dp.Attributes().Get("team")
+					assert.True(t, ok)
+					assert.Equal(t, "team-val", teamAttrVal.Str())
 				}
 			}
 		})
