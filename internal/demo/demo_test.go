@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,6 +47,25 @@ func TestWeekdaysStay(t *testing.T) {
 		require.GreaterOrEqual(t, github.Data.Org.Until.Sub(pivot), atLeastLeft)
 		require.GreaterOrEqual(t, pivot.Sub(github.Data.Org.From), 12*24*time.Hour)
 	}
+}
+
+// TestDemoTeams: the teams are valid, of people alone, and some people are in several.
+func TestDemoTeams(t *testing.T) {
+	t.Parallel()
+	github := newGitHub(t, start)
+	require.NoError(t, github.Data.Validate())
+	require.Len(t, github.Data.Teams, demoTeams+1)
+	in := make(map[string]int)
+	for _, team := range github.Data.Teams[1:] {
+		require.Equal(t, parentTeam, team.Parent)
+		require.NotEmpty(t, team.Members, team.Slug)
+		for _, login := range team.Members {
+			require.NotContains(t, login, "[bot]")
+			in[login]++
+		}
+	}
+	require.NotNil(t, github.Data.Team("collector"))
+	require.Greater(t, slices.Max(slices.Collect(maps.Values(in))), 1)
 }
 
 // sample is a line of the history.

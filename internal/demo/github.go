@@ -4,14 +4,11 @@
 package demo
 
 import (
-	"cmp"
 	"encoding/pem"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +44,7 @@ func NewGitHub(fsys fs.FS, token string, start time.Time, speed float64) (*GitHu
 	if err != nil {
 		return nil, err
 	}
+	addTeams(data)
 	g := &GitHub{
 		Data: data, Copilot: copilottest.GenerateDemo(busiest(data, copilotUsers), copilotDays, start),
 		Timeline: githubtest.Timeline{Pivot: pivotFor(data.LastEventTime(), start), Start: start, Speed: speed},
@@ -90,10 +88,7 @@ func busiest(data *githubtest.Dataset, count int) []string {
 	for i := range data.Reviews {
 		add(data.Reviews[i].Login)
 	}
-	logins := slices.SortedFunc(maps.Keys(events), func(a, b string) int {
-		return cmp.Or(cmp.Compare(events[b], events[a]), strings.Compare(a, b))
-	})
-	return logins[:min(count, len(logins))]
+	return most(events, count)
 }
 
 // ServeHTTP serves the API of GitHub, with Copilot, and the control of faults.

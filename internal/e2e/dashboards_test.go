@@ -319,7 +319,7 @@ func (d *demo) checkQueries(t *testing.T) {
 					return nil
 				})
 				// With single values selected it is valid, whatever it returns.
-				for _, name := range []string{"org", "repo", "user"} {
+				for _, name := range []string{"org", "team", "repo", "user"} {
 					values[name] = several("open-telemetry", "renovate[bot]", "opentelemetry-go")
 				}
 				at := board.timeRange(t, target, "6h", time.Now())

@@ -86,18 +86,29 @@ func TestQueriesOfDocumentsParse(t *testing.T) {
 	require.NoError(t, err, string(out))
 }
 
-// TestQueriesOfDocumentsReturnData: the queries of the README and of docs/which-metric.md return data of real activity.
+// TestQueriesOfDocumentsReturnData: the queries of the README, of docs/which-metric.md and of docs/teams.md return data
+// of real activity.
 func TestQueriesOfDocumentsReturnData(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
+	data.Teams = []githubtest.Team{{Slug: "platform"}, {Slug: "storage", Parent: "platform"}}
+	for i := range data.Commits {
+		if login := data.Commits[i].Login; login != nil {
+			team := &data.Teams[i%2]
+			team.Members = append(team.Members, *login)
+		}
+	}
+	data.Teams[0].Members = append(data.Teams[0].Members, "silent")
 	server := githubtest.Start(t, githubtest.Settings{
 		Datasets: []*githubtest.Dataset{data}, Limits: highLimits,
 		Timeline: githubtest.EndingAt(data, time.Hour, time.Now(), 1),
 	})
-	gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql"))
+	config := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, "graphql")
+	gx := startCollector(t, config+"teams: {enabled: true}\n")
 	prom := startPrometheus(t, gx.metrics)
 	gx.awaitComplete(t, org)
-	for _, name := range []string{"README.md", filepath.Join("docs", "which-metric.md")} {
+	for _, name := range []string{"README.md", "docs/which-metric.md", "docs/teams.md"} {
+		name = filepath.FromSlash(name)
 		queries := documentedQueries(documents(t)[name])
 		require.GreaterOrEqual(t, len(queries), 6, name)
 		for _, query := range queries {

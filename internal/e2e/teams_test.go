@@ -55,7 +55,8 @@ func (c *changingTeams) expected(t *testing.T) []string {
 			for above := &team; above != nil; above = d.Team(above.Parent) {
 				for _, login := range team.Members {
 					if !above.Secret && above.Slug != "all-bots" {
-						want = append(want, fmt.Sprintf("gh_user_team_info{org=%q,team=%q,user=%q}", org, above.Slug, served(login)))
+						want = append(want, fmt.Sprintf("gh_user_team_info{org=%q,team=%q,user=%q}",
+							org, above.Slug, served(login)))
 					}
 				}
 			}
@@ -115,7 +116,8 @@ func TestTeams(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			c := newChangingTeams(t)
-			gx := startCollector(t, fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, c.server.URL, api)+teamsConfig)
+			config := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, c.server.URL, api)
+			gx := startCollector(t, config+teamsConfig)
 			c.change(t, gx)
 			gx.awaitJoin(t)
 			gx.Kill()

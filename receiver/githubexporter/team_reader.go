@@ -104,7 +104,7 @@ func (t *teamReader) recordResult(result *teams.Result, err error) string {
 	forbidden, isForbidden := errors.AsType[*transport.ForbiddenError](err)
 	switch {
 	case errors.As(err, new(*transport.LimitError)):
-		outcome, failure, missing = teamsLimited, t.err(), t.missingPermissions() // nothing is known anew
+		outcome, failure, missing = teamsLimited, t.err(), t.missingPermissions()
 	case isForbidden:
 		if lacks, ok := forbidden.LacksPermission(membersPermission); ok {
 			missing, failure = lacks, nil // the permission is named: nothing has failed

@@ -25,17 +25,26 @@ var (
 // selectors is which series the dashboards of activity show.
 const selectors = `org=~"$org",repo=~"$repo",user=~"$user"`
 
-// selection is a dashboard's selection of series.
-type selection string
+// memberFilter leaves out users who are in none of the selected teams. With all teams selected it leaves out no user,
+// also where no teams are read: series of activity have no label team, which the selection of all matches.
+const memberFilter = ` and on (org, user) (gh_user_team_info{org=~"$org",team=~"$team"} or on (org, user) ` +
+	`max by (org, user) (gh_activity_last_event_unixtime{org=~"$org",team=~"$team"}))`
+
+// selection is a dashboard's selection of series: by their labels and, after that, by a filter, which may be empty.
+type selection struct{ matchers, filter string }
+
+// of is the selected series of a metric.
+func (s selection) of(metric string) string { return metric + "{" + s.matchers + "}" + s.filter }
 
 // window is the exact number of events in the last 24 hours, of one replica.
 func (s selection) window(k kind) string {
-	return fmt.Sprintf("max by (org, repo, user) (gh_activity_%s_24h{%s})", k.metric, s)
+	return fmt.Sprintf("max by (org, repo, user) (%s)", s.of("gh_activity_"+k.metric+"_24h"))
 }
 
 // increase is the number of events in an interval by the sum, of one replica.
 func (s selection) increase(metric, interval string) string {
-	return fmt.Sprintf("max by (org, repo, user) (increase(gh_activity_%s_total{%s}[%s]))", metric, s, interval)
+	return fmt.Sprintf("max by (org, repo, user) (increase(gh_activity_%s_total{%s}[%s])%s)", metric, s.matchers,
+		interval, s.filter)
 }
 
 // rounded is increase summed by labels, without the fractions that extrapolation makes.
@@ -53,6 +62,15 @@ func (s selection) all(by, interval string) string {
 	return fmt.Sprintf("sum%s (%s)", grouping(by), strings.Join(parts, " or "))
 }
 
+// teamMembers is the selected members of the selected teams.
+const teamMembers = `max by (org, user, team) (gh_user_team_info{org=~"$org",team=~"$team",user=~"$user"})`
+
+// byTeam is the number of events of the members of each selected team in an interval, where there are any.
+func byTeam(metric, interval string) string {
+	events := selection{matchers: selectors}.increase(metric, interval)
+	return "round(sum by (team) (" + teamMembers + " * on (org, user) group_left () sum by (org, user) (" + events + "))) > 0"
+}
+
 func grouping(by string) string {
 	if by == "" {
 		return ""
@@ -62,7 +80,7 @@ func grouping(by string) string {
 
 // lastEvent is the time of the newest event by labels.
 func (s selection) lastEvent(by string) string {
-	return fmt.Sprintf("max by (%s) (gh_activity_last_event_unixtime{%s})", by, s)
+	return fmt.Sprintf("max by (%s) (%s)", by, s.of("gh_activity_last_event_unixtime"))
 }
 
 // active counts the values of a label with an event within a time.

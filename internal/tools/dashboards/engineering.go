@@ -7,11 +7,12 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 // engineering is for the lead of a team: who did what where.
 func engineering() *dashboard.DashboardBuilder {
-	s := selection(selectors)
+	s := selection{selectors, memberFilter}
 	d := newDashboard("engineering", "Engineering activity",
 		"Who did what where: commits, pull requests, reviews, comments and issues of people and "+
 			"repositories.", "now-7d")
 	d.WithVariable(labelVariable("org", "Organization", "gh_activity_last_event_unixtime", true)).
+		WithVariable(labelVariable("team", "Team", `gh_user_team_info{org=~"$org"}`, true)).
 		WithVariable(labelVariable("repo", "Repository", `gh_activity_last_event_unixtime{org=~"$org"}`, true)).
 		WithVariable(labelVariable("user", "User", `gh_activity_last_event_unixtime{org=~"$org",repo=~"$repo"}`, true)).
 		WithVariable(bucketVariable())
@@ -19,6 +20,8 @@ func engineering() *dashboard.DashboardBuilder {
 	s.addToday(d)
 	d.WithRow(dashboard.NewRowBuilder("In the selected time: people"))
 	s.addPeople(d)
+	d.WithRow(dashboard.NewRowBuilder("In the selected time: teams"))
+	addTeams(d)
 	d.WithRow(dashboard.NewRowBuilder("In the selected time: course"))
 	s.addCourse(d)
 	return d
@@ -75,6 +78,23 @@ func (s selection) addPeople(d *dashboard.DashboardBuilder) {
 	}.bars())
 }
 
+// addTeams adds what the members of teams did.
+func addTeams(d *dashboard.DashboardBuilder) {
+	inRange := func(metric string) string { return byTeam(metric, "$__range") }
+	d.WithPanel(panel{
+		title: "Teams", unit: count, width: 24, height: 8,
+		description: "Events of the present members of each team in the selected time, and its members. Needs " +
+			"teams::enabled. A user in two teams counts in both: the rows add up to more than happened.",
+	}.rows("team", "Team", "Commits",
+		column{title: "Members", expr: "count by (team) (" + teamMembers + ")"},
+		column{title: "Commits", expr: inRange("commits"), color: blue},
+		column{title: "Opened", expr: inRange("prs_opened"), color: orange},
+		column{title: "Merged", expr: inRange("prs_merged"), color: purple},
+		column{title: "Reviews", expr: inRange("reviews_submitted"), color: green},
+		column{title: "Comments", expr: inRange("issue_comments"), color: teal},
+	))
+}
+
 // addCourse adds the course over time.
 func (s selection) addCourse(d *dashboard.DashboardBuilder) {
 	pulls, pullColors := kinds([]kind{opened, merged}, func(k kind) string {
@@ -111,7 +131,7 @@ func (s selection) addCourse(d *dashboard.DashboardBuilder) {
 		description: "Lines added in the last complete week (Sunday to Sunday, UTC), without merge commits. The " +
 			"ten users with the most.",
 		queries: []query{{
-			"topk(10, sum by (user) (max by (org, repo, user) (gh_activity_loc_added_weekly{" + string(s) + "})) > 0)",
+			"topk(10, sum by (user) (max by (org, repo, user) (" + s.of("gh_activity_loc_added_weekly") + ")) > 0)",
 			"{{user}}",
 		}},
 	}.bars())

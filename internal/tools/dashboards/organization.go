@@ -7,7 +7,7 @@ import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
 // organization is an overview of whole organizations.
 func organization() *dashboard.DashboardBuilder {
-	s := selection(selectors)
+	s := selection{matchers: selectors}
 	d := newDashboard("organization", "Organization overview",
 		"Organizations and their repositories: activity, contributors, pull requests and issues.", "now-14d")
 	d.WithVariable(labelVariable("org", "Organization", "gh_activity_last_event_unixtime", true)).
@@ -67,7 +67,9 @@ func (s selection) addState(d *dashboard.DashboardBuilder) {
 }
 
 // people is the selection without bots.
-func (s selection) people() selection { return s + `,user!~".*\\[bot\\]"` }
+func (s selection) people() selection {
+	return selection{s.matchers + `,user!~".*\\[bot\\]"`, s.filter}
+}
 
 // addTrends adds the course over time.
 func (s selection) addTrends(d *dashboard.DashboardBuilder) {

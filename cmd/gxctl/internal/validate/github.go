@@ -32,6 +32,7 @@ func checkGitHub(ctx context.Context, results *report, config *githubexporter.Co
 		}
 		o.checkScopes()
 		o.checkFeatures(ctx, o.checkRepositories(ctx))
+		o.checkTeams(ctx)
 		o.checkGraphQL(ctx)
 		if config.ReadsCopilotOf(org.Name) {
 			o.checkCopilot(ctx, rules[usagereport.ScopeOrganization])
@@ -207,6 +208,37 @@ func (o *owner) reportFeature(f *feature, sample *repository, err error) {
 		o.add(check, StatusOK, "read of the private repository "+sample.Name, "")
 	default:
 		o.add(check, StatusOK, "read of the public repository "+sample.Name, "")
+	}
+}
+
+// checkTeams reads the list of teams, and the members of one, where teams are read.
+func (o *owner) checkTeams(ctx context.Context) {
+	if !o.config.Teams.Enabled {
+		return
+	}
+	const endpoint, check, permission = "/orgs/{org}/teams", "permission members for teams", "members"
+	base := "orgs/" + url.PathEscape(o.name) + "/teams"
+	one, err := o.get(ctx, endpoint, base+"?per_page=1", 1)
+	var list []struct{ Slug string }
+	if err == nil {
+		err = json.Unmarshal(one.Body, &list)
+	}
+	if err == nil && len(list) > 0 {
+		path := base + "/" + url.PathEscape(list[0].Slug) + "/members?per_page=1"
+		_, err = o.get(ctx, endpoint+"/{team_slug}/members", path, 1)
+	}
+	switch {
+	case err != nil:
+		reason, action := explainFeature("teams", permission, err)
+		o.add(check, StatusFail, reason, action)
+	case o.isApp && o.installation.Permissions[permission] == "":
+		o.add(check, StatusFail, "the App's installation lacks it: teams cannot be read",
+			"give the App the permission "+readOnly([]string{permission}))
+	case len(list) == 0:
+		o.add(check, StatusWarn, "the credential sees no team", "check that the organization has teams, and that a "+
+			"token's user is a member of the organization; a classic token needs the scope read:org")
+	default:
+		o.add(check, StatusOK, fmt.Sprintf("%d teams are visible", countPages(one, len(list))), "")
 	}
 }
 

@@ -243,12 +243,52 @@ func TestGitHubApp(t *testing.T) {
 	code, output = run(t, "--online", "--config", config("umbrella"))
 	require.Equal(t, cli.ExitFailure, code, output)
 	require.Contains(t, output, "fail  github permission issues for issues (umbrella): the credential lacks it")
+	require.NotContains(t, output, "for teams")
 
 	for _, org := range []string{"gone", "nowhere"} {
 		code, output = run(t, "--online", "--config", config(org))
 		require.Equal(t, cli.ExitFailure, code, output)
 		require.Contains(t, output, "fail  github credential ("+org+"): ")
 		require.Contains(t, output, "check the App's id, key and installation")
+	}
+}
+
+// TestTeams: where teams are read, the permission for them is tried.
+func TestTeams(t *testing.T) {
+	const line = "github permission members for teams (acme): "
+	for name, test := range map[string]struct {
+		lacks []string
+		teams []githubtest.Team
+		off   bool
+		code  int
+		want  string
+	}{
+		"readable": {
+			teams: []githubtest.Team{{Slug: "one", Members: []string{"ada"}}, {Slug: "two"}},
+			want:  "ok    " + line + "2 teams are visible",
+		},
+		"no team": {want: "warn  " + line + "the credential sees no team"},
+		"no permission": {
+			lacks: []string{"members"}, code: cli.ExitFailure,
+			want: "fail  " + line + "the credential lacks it: teams cannot be read; give it the permission " +
+				"members: read",
+		},
+		"off": {lacks: []string{"members"}, off: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := acme()
+			data.Teams = test.teams
+			server := githubtest.Start(t, githubtest.Settings{
+				Datasets:    []*githubtest.Dataset{data},
+				Credentials: []githubtest.Credential{{Token: secret, Forbidden: test.lacks}},
+			})
+			config := tokenConfig("acme", server.URL) + fmt.Sprintf("teams: {enabled: %t}\n", !test.off)
+			code, output := run(t, "--online", "--config", writeConfig(t, config))
+			require.Equal(t, test.code, code, output)
+			require.Contains(t, output, test.want)
+			require.Equal(t, test.off, !strings.Contains(output, line), output)
+		})
 	}
 }
 
