@@ -37,6 +37,7 @@ var (
 	stocksQuery     = mustDocument("Stocks", readDocument("stocks"))
 	openPullsQuery  = mustDocument("OpenPulls", readDocument("open_pulls"))
 	pullStatesQuery = mustDocument("PullStates", readDocument("pull_states"))
+	changesQuery    = mustDocument("Changes", readDocument("changes"))
 	// activitiesQuery has the query for each number of repositories.
 	activitiesQuery = newGroupQueries(maxGroupSize)
 )

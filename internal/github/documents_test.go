@@ -53,7 +53,7 @@ func TestGraphQLDocuments(t *testing.T) {
 func everyDocument() []document {
 	list := []document{
 		discoverQuery, lookupQuery, activityQuery, reviewsQuery,
-		linesQuery, stocksQuery, openPullsQuery, pullStatesQuery,
+		linesQuery, stocksQuery, openPullsQuery, pullStatesQuery, changesQuery,
 	}
 	for n := 1; n <= maxGroupSize; n++ {
 		list = append(list, activitiesQuery[n])

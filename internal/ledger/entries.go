@@ -36,6 +36,8 @@ import (
 //	open_issues            repository      the number of open issues                                    this package
 //	stock_due              repository and  none: its time is what counts                                this package
 //	                       stream in Sub
+//	vcs                    repository and  a part of what the metrics vcs.* need, with its signal       this package
+//	                       part in Sub
 //
 // A store keeps entries of other names, which a newer version may have written.
 const (
@@ -80,6 +82,8 @@ const (
 	EntryOpenIssues = "open_issues"
 	// EntryStockDue has the time since which the stock of a stream has to be read again: an older one may be outdated.
 	EntryStockDue = "stock_due"
+	// EntryVCS has a part of what the metrics of the semantic conventions for version control systems need.
+	EntryVCS = "vcs"
 )
 
 // EntryKey identifies an entry.

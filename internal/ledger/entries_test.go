@@ -25,6 +25,8 @@ func TestEntryKeyLabels(t *testing.T) {
 		{"pulls_scan", "5", ""}:           {Name: EntryPullsScan, Repo: 5},
 		{"validator", "5", "commits"}:     {Name: EntryValidator, Repo: 5, Sub: "commits"},
 		{"leader", "", ""}:                {Name: EntryLeader},
+		{"vcs", "5", "changes"}:           VCSKey(5, VCSChanges),
+		{"vcs", "5", "contributors"}:      VCSKey(5, VCSContributors),
 	} {
 		labels := key.Labels()
 		require.Equal(t, [3]string{key.Name, labels[0], labels[1]}, stored)

@@ -48,6 +48,9 @@ type Config struct {
 	Copilot CopilotConfig `mapstructure:"copilot"`
 	// Teams selects the teams whose members are shown, for numbers by team. What a join counts: docs/teams.md.
 	Teams TeamsConfig `mapstructure:"teams"`
+	// VCS bounds the metrics of the semantic conventions for version control systems, vcs.*, which are off by default:
+	// docs/vcs.md.
+	VCS VCSConfig `mapstructure:"vcs"`
 	// Actors configures the label user, and which users are shown. What to consider: docs/privacy.md.
 	Actors ActorsConfig `mapstructure:"actors"`
 	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not
@@ -105,6 +108,7 @@ func createDefaultConfig() component.Config {
 		Redis:                defaultRedis(),
 		RabbitMQ:             defaultRabbitMQ(),
 		Backfill:             defaultBackfill(),
+		VCS:                  defaultVCS(),
 		Actors:               defaultActors(),
 		ReconcileInterval:    6 * time.Hour,
 		Retention:            720 * time.Hour,

@@ -180,6 +180,7 @@ func (r *replica) newPassLoop(
 		org: org.name, logger: shared.logger, telemetry: r.telemetry, collector: org.collector,
 		tallies: shared.tallies, cooldown: r.cooldown.Cooldown, health: shared.health, watchdog: shared.watchdog,
 		state: org.state, dispatcher: dispatcher, gates: gates,
+		vcs: org.collector.NewVCSReader(r.config.vcsReading(shared.source)),
 		maintenance: &maintenance{
 			org: org.name, store: shared.store, collector: org.collector, logger: shared.logger,
 			retention: r.config.Retention, reconcileInterval: r.config.ReconcileInterval,

@@ -43,6 +43,8 @@ type passLoop struct {
 	// dispatcher continues where a pass ends, nil as in term; and so does what waits at the gates.
 	dispatcher *gapDispatcher
 	gates      []*termGate
+	// vcs reads what the metrics vcs.* need; nil where all of them are off.
+	vcs *collect.VCSReader
 }
 
 // run makes passes until ctx, the term, ends.
@@ -68,9 +70,30 @@ func (l *passLoop) runPass(ctx context.Context, fence uint64) time.Time {
 	}
 	l.recordPass(ctx, &result, err)
 	if err == nil {
-		l.maintenance.run(ctx, fence)
+		reconciled := l.maintenance.run(ctx, fence)
+		l.readVCS(ctx, fence, reconciled)
 	}
 	return result.RetryAt
+}
+
+// readVCS reads what the metrics vcs.* need of the repositories that have changed, after a reconciliation of all that
+// were active.
+func (l *passLoop) readVCS(ctx context.Context, fence uint64, reconciled bool) {
+	if l.vcs == nil || ctx.Err() != nil {
+		return
+	}
+	result, err := l.vcs.Read(ctx, fence, reconciled)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		l.logger.Warn("Failed to record what the metrics vcs.* need; will retry after the next pass.", zap.Error(err))
+	case result.Failed > 0:
+		l.logger.Warn("Failed to read what some of the metrics vcs.* need; will retry with a backoff.",
+			zap.Int("failed", result.Failed), zap.Error(result.Err))
+	case result.Cut > 0:
+		l.logger.Debug("The metrics vcs.* show the newest branches of some repositories: see vcs::max_refs.",
+			zap.Int("repositories", result.Cut))
+	}
 }
 
 // skipPass counts a pass that is not made because requests to GitHub pause, and reports the cooldown as the read error.
@@ -121,8 +144,8 @@ type maintenance struct {
 	prunedAt, reconciledAt time.Time
 }
 
-// run prunes and reconciles when that is due.
-func (m *maintenance) run(ctx context.Context, fence uint64) {
+// run prunes and reconciles when that is due. It reports whether it reconciled.
+func (m *maintenance) run(ctx context.Context, fence uint64) bool {
 	now := time.Now()
 	if now.Sub(m.prunedAt) >= pruneInterval {
 		if err := m.store.Prune(ctx, m.org, now.Add(-m.retention-pruneMargin).Truncate(time.Second)); err != nil &&
@@ -135,9 +158,11 @@ func (m *maintenance) run(ctx context.Context, fence uint64) {
 	if m.reconciledAt.IsZero() {
 		m.reconciledAt = now // the first pass has just read the last 24 h
 	}
-	if m.reconcileInterval > 0 && now.Sub(m.reconciledAt) >= m.reconcileInterval {
+	isDue := m.reconcileInterval > 0 && now.Sub(m.reconciledAt) >= m.reconcileInterval
+	if isDue {
 		m.reconcile(ctx, fence, now)
 	}
+	return isDue
 }
 
 // reconcile reads the last 24 h of recently active repositories again. Events that passes missed are a warning.

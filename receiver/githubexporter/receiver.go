@@ -122,6 +122,7 @@ func (r *githubReceiver) newEmitter(status *replicaStatus) *emit.Emitter {
 		Interval: r.config.EmitInterval, ZeroFor: r.config.Counters.zeroFor(r.config.EmitInterval),
 		Elected: r.config.LeaderElection != nil, FromLeader: r.config.EmitFrom == emitFromLeader,
 		Backfill: r.config.Backfill.Enabled, Teams: r.config.Teams.Enabled, Copilot: r.copilotMetrics(),
+		VCS:        r.config.vcsEmission(),
 		OnEmission: func(now time.Time) { unmatched.check(r.orgs, now) },
 	})
 }

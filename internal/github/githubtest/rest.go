@@ -13,7 +13,7 @@ var restRoutes = sync.OnceValue(func() []*route {
 	t := &routeTable{}
 	for _, add := range []func(*routeTable){
 		addAppRoutes, addUserRoutes, addOrgRoutes, addRepoRoutes, addCommitRoutes, addPullRoutes, addIssueRoutes,
-		addCommentRoutes, addStatsRoutes, addTeamRoutes,
+		addCommentRoutes, addStatsRoutes, addTeamRoutes, addContributorRoutes,
 	} {
 		add(t)
 	}

@@ -17,6 +17,8 @@ type Repository struct {
 	// Facts and Counts are those of the last listing and reading; nil where there was none. They must not be changed.
 	Facts  *activity.RepoFacts
 	Counts *activity.RepoCounts
+	// VCS is what the metrics vcs.* show besides.
+	VCS RepositoryVCS
 	// LastEvent is the time of the newest event that was ever recorded, of anybody; zero without one.
 	LastEvent time.Time
 	// Stocks are what is open.
@@ -28,10 +30,14 @@ type repoFacts struct {
 	listed map[int64]*activity.RepoFacts
 	counts map[int64]*activity.RepoCounts
 	totals []ledger.RepoTotal
+	vcs    map[int64]RepositoryVCS
 }
 
 func newRepoFacts() repoFacts {
-	return repoFacts{listed: make(map[int64]*activity.RepoFacts), counts: make(map[int64]*activity.RepoCounts)}
+	return repoFacts{
+		listed: make(map[int64]*activity.RepoFacts), counts: make(map[int64]*activity.RepoCounts),
+		vcs: make(map[int64]RepositoryVCS),
+	}
 }
 
 // apply applies a new observation. Data that this version does not know leave what was known.
@@ -57,6 +63,7 @@ func (f *repoFacts) purge(purged map[int64]bool) {
 	for id := range purged {
 		delete(f.listed, id)
 		delete(f.counts, id)
+		delete(f.vcs, id)
 	}
 }
 
@@ -77,6 +84,7 @@ func (v *View) EachRepository(now time.Time, f func(*Repository)) bool {
 		f(&Repository{
 			ID: id, Name: name, Facts: v.facts.listed[id], Counts: v.facts.counts[id], LastEvent: v.lastEvent(id, now),
 			Stocks: v.stocksAt(id, now),
+			VCS:    v.vcsOf(id),
 		})
 	}
 	return true

@@ -233,6 +233,8 @@ func (v *View) applyEntry(entry *ledger.Entry) {
 		v.copilotChanges++
 	case ledger.EntryRepoFacts, ledger.EntryRepoCounts, ledger.EntryRepoTotals:
 		v.facts.apply(entry)
+	case ledger.EntryVCS:
+		v.applyVCS(entry)
 	case ledger.EntryTeam, ledger.EntryTeamsState:
 		v.teams.isStale = true
 	case ledger.EntryOpenPulls, ledger.EntryOpenIssues:

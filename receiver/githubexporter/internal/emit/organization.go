@@ -21,5 +21,7 @@ type organization struct {
 	seriesShown [ledgerview.NumMetrics]int
 	ends        seriesEnds
 	repos       repoHistory
-	copilot     []*copilotReports
+	// isCut says that the last emission left out branches of pull requests.
+	isCut   bool
+	copilot []*copilotReports
 }

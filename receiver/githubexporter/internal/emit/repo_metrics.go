@@ -34,6 +34,14 @@ const (
 	repoReviewRequests
 	repoOpenIssues
 	repoOldestIssue
+	vcsRepositoryCount
+	vcsChangeCount
+	vcsContributorCount
+	vcsRefCount
+	vcsChangeDuration
+	vcsChangeTimeToApproval
+	vcsChangeTimeToMerge
+	vcsRefLinesDelta
 	numRepoMetrics
 )
 
@@ -44,6 +52,8 @@ type repoRecord struct {
 	// isHistogram says that the metric is a cumulative histogram. The generated builder knows none: metadata.yaml has
 	// its name, description, unit, labels and `enabled` as those of a sum.
 	isHistogram bool
+	// isConventional says that the metric is one of the semantic conventions, with their attributes.
+	isConventional bool
 }
 
 // repoRecords has the metrics by repository.
@@ -71,6 +81,36 @@ var repoRecords = [numRepoMetrics]repoRecord{
 	repoReviewRequests: recordOf((*metadata.MetricsBuilder).RecordGhRepoReviewRequestsDataPoint),
 	repoOpenIssues:     recordOf((*metadata.MetricsBuilder).RecordGhRepoOpenIssuesDataPoint),
 	repoOldestIssue:    recordOf((*metadata.MetricsBuilder).RecordGhRepoOldestOpenIssueUnixtimeDataPoint),
+	vcsRepositoryCount: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsRepositoryCountDataPoint(0, 0, "")
+	}),
+	vcsChangeCount: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsChangeCountDataPoint(0, 0, "", "", "", metadata.AttributeVcsChangeStateOpen)
+	}),
+	vcsContributorCount: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsContributorCountDataPoint(0, 0, "", "", "")
+	}),
+	vcsRefCount: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsRefCountDataPoint(0, 0, "", "", "", metadata.AttributeVcsRefTypeBranch)
+	}),
+	vcsChangeDuration: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsChangeDurationDataPoint(0, 0, "", "", "", metadata.AttributeVcsChangeStateOpen, "")
+	}),
+	vcsChangeTimeToApproval: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsChangeTimeToApprovalDataPoint(0, 0, "", "", "", "", "")
+	}),
+	vcsChangeTimeToMerge: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsChangeTimeToMergeDataPoint(0, 0, "", "", "", "", "")
+	}),
+	vcsRefLinesDelta: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsRefLinesDeltaDataPoint(0, 0, "", "", "", "", metadata.AttributeVcsRefHeadTypeBranch, "",
+			metadata.AttributeVcsRefBaseTypeBranch, metadata.AttributeVcsLineChangeTypeAdded)
+	}),
+}
+
+// conventional returns the record of a metric of the semantic conventions.
+func conventional(record func(b *metadata.MetricsBuilder)) repoRecord {
+	return repoRecord{record: record, isConventional: true}
 }
 
 // recordOf returns the record of a metric with the labels org and repo.
@@ -93,6 +133,17 @@ func (m repoMetric) mask() repoMask { return 1 << m }
 type repoTemplates struct {
 	template [numRepoMetrics]pmetric.Metric
 	enabled  [numRepoMetrics]bool
+}
+
+// mask returns the set of the enabled metrics.
+func (f *repoTemplates) mask() repoMask {
+	var mask repoMask
+	for m := range numRepoMetrics {
+		if f.enabled[m] {
+			mask |= m.mask()
+		}
+	}
+	return mask
 }
 
 // newRepoTemplates makes the templates with the builder of those of activity, which get their scope.

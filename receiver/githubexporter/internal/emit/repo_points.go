@@ -23,6 +23,8 @@ type repoSink struct {
 	history *repoHistory
 	// isCounting says that the series are recorded and no points are made.
 	isCounting bool
+	// branches are the pull requests that are added when all repositories were visited.
+	branches []branchRows
 
 	fullChunks []pmetric.Metrics
 	current    pmetric.Metrics
@@ -40,7 +42,7 @@ func (s *repoSink) addGauge(m repoMetric, series repoSeries, value uint64) {
 	point := s.metricOf(m).Gauge().DataPoints().AppendEmpty()
 	point.SetIntValue(int64(value)) //nolint:gosec // counts and times
 	point.SetTimestamp(s.at)
-	s.putLabels(point.Attributes(), series)
+	s.putLabels(point.Attributes(), m, series)
 }
 
 // addNumber adds a gauge where the number is known.
@@ -66,7 +68,7 @@ func (s *repoSink) addSum(m repoMetric, series repoSeries, start time.Time, valu
 	point.SetIntValue(int64(value)) //nolint:gosec // a count
 	point.SetTimestamp(s.at)
 	point.SetStartTimestamp(min(s.at, pcommon.NewTimestampFromTime(start)))
-	s.putLabels(point.Attributes(), series)
+	s.putLabels(point.Attributes(), m, series)
 }
 
 // histogramValue is the value of a histogram. Counts has one number more than Bounds.
@@ -92,7 +94,7 @@ func (s *repoSink) addHistogram(m repoMetric, series repoSeries, start time.Time
 	point.BucketCounts().FromRaw(value.Counts)
 	point.SetTimestamp(s.at)
 	point.SetStartTimestamp(min(s.at, pcommon.NewTimestampFromTime(start)))
-	s.putLabels(point.Attributes(), series)
+	s.putLabels(point.Attributes(), m, series)
 }
 
 // admit records a series, and reports whether its point is to be added.
@@ -115,11 +117,16 @@ func (s *repoSink) metricOf(m repoMetric) pmetric.Metric {
 	return s.metric[m]
 }
 
-// putLabels sets the attributes of a point.
-func (s *repoSink) putLabels(attributes pcommon.Map, series repoSeries) {
-	attributes.PutStr("org", s.org)
-	if series.repo != "" {
+// putLabels sets the attributes of a point of a metric.
+func (s *repoSink) putLabels(attributes pcommon.Map, m repoMetric, series repoSeries) {
+	switch {
+	case repoRecords[m].isConventional:
+		s.putVCSLabels(attributes, series.repo)
+	case series.repo != "":
+		attributes.PutStr("org", s.org)
 		attributes.PutStr("repo", series.repo)
+	default:
+		attributes.PutStr("org", s.org)
 	}
 	series.labels.put(attributes)
 }
@@ -136,13 +143,13 @@ func (s *repoSink) addMarker(ended endedRepoSeries) {
 		point := metric.Histogram().DataPoints().AppendEmpty()
 		point.SetTimestamp(s.at)
 		point.SetFlags(flags)
-		s.putLabels(point.Attributes(), ended.repoSeries)
+		s.putLabels(point.Attributes(), ended.metric, ended.repoSeries)
 		return
 	}
 	point := points(metric).AppendEmpty()
 	point.SetTimestamp(s.at)
 	point.SetFlags(flags)
-	s.putLabels(point.Attributes(), ended.repoSeries)
+	s.putLabels(point.Attributes(), ended.metric, ended.repoSeries)
 }
 
 // ensureChunk starts a chunk when there is none, or the present one has as many points as it may have.
@@ -194,8 +201,15 @@ func (e *Emitter) visitRepositories(org *organization, now time.Time, isCounting
 		emitter: e, org: org.Org, at: pcommon.NewTimestampFromTime(now), history: &org.repos, isCounting: isCounting,
 	}
 	org.repos.startVisit()
-	addRepoTotals(sink, org.View.RepoTotals())
-	if org.View.EachRepository(now, func(r *ledgerview.Repository) { addRepository(sink, r) }) {
+	totals := org.View.RepoTotals()
+	addRepoTotals(sink, totals)
+	addVCSTotal(sink, totals)
+	isComplete := org.View.EachRepository(now, func(r *ledgerview.Repository) {
+		addRepository(sink, r)
+		addVCS(sink, r)
+	})
+	e.reportCut(org, sink.addBranches(now))
+	if isComplete {
 		org.repos.finish()
 	}
 	return sink

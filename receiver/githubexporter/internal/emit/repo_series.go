@@ -94,6 +94,12 @@ func (h *repoHistory) add(series repoSeries, m repoMetric) {
 	}
 }
 
+// isShown reports whether the visit shows a metric of a series already.
+func (h *repoHistory) isShown(series repoSeries, m repoMetric) bool {
+	state := h.shown[series]
+	return state.visit == h.visit && state.shown&m.mask() != 0
+}
+
 // finish ends a visit: what the one before showed and this one does not has ended.
 func (h *repoHistory) finish() {
 	for series, state := range h.shown {

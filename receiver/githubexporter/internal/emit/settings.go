@@ -94,6 +94,8 @@ type Settings struct {
 	Elected, FromLeader, Backfill, Teams bool
 	// Copilot configures the metrics of Copilot; nil for none.
 	Copilot *CopilotSettings
+	// VCS configures the metrics vcs.*.
+	VCS VCSSettings
 	// OnEmission is called after each emission with its time. nil is none.
 	OnEmission func(at time.Time)
 }

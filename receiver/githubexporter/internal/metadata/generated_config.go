@@ -2407,6 +2407,166 @@ func (ms *GhUserTeamInfoMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VcsChangeCountMetricConfig provides config for the vcs.change.count metric.
+type VcsChangeCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsChangeCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsChangeDurationMetricConfig provides config for the vcs.change.duration metric.
+type VcsChangeDurationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsChangeDurationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsChangeTimeToApprovalMetricConfig provides config for the vcs.change.time_to_approval metric.
+type VcsChangeTimeToApprovalMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsChangeTimeToApprovalMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsChangeTimeToMergeMetricConfig provides config for the vcs.change.time_to_merge metric.
+type VcsChangeTimeToMergeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsChangeTimeToMergeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsContributorCountMetricConfig provides config for the vcs.contributor.count metric.
+type VcsContributorCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsContributorCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsRefCountMetricConfig provides config for the vcs.ref.count metric.
+type VcsRefCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsRefCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsRefLinesDeltaMetricConfig provides config for the vcs.ref.lines_delta metric.
+type VcsRefLinesDeltaMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsRefLinesDeltaMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsRepositoryCountMetricConfig provides config for the vcs.repository.count metric.
+type VcsRepositoryCountMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsRepositoryCountMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // MetricsConfig provides config for githubexporter metrics.
 type MetricsConfig struct {
 	GhActivityCommits                                GhActivityCommitsMetricConfig                                `mapstructure:"gh.activity.commits"`
@@ -2529,6 +2689,14 @@ type MetricsConfig struct {
 	GhRepoWatchers                                   GhRepoWatchersMetricConfig                                   `mapstructure:"gh.repo.watchers"`
 	GhUserInfo                                       GhUserInfoMetricConfig                                       `mapstructure:"gh.user.info"`
 	GhUserTeamInfo                                   GhUserTeamInfoMetricConfig                                   `mapstructure:"gh.user.team.info"`
+	VcsChangeCount                                   VcsChangeCountMetricConfig                                   `mapstructure:"vcs.change.count"`
+	VcsChangeDuration                                VcsChangeDurationMetricConfig                                `mapstructure:"vcs.change.duration"`
+	VcsChangeTimeToApproval                          VcsChangeTimeToApprovalMetricConfig                          `mapstructure:"vcs.change.time_to_approval"`
+	VcsChangeTimeToMerge                             VcsChangeTimeToMergeMetricConfig                             `mapstructure:"vcs.change.time_to_merge"`
+	VcsContributorCount                              VcsContributorCountMetricConfig                              `mapstructure:"vcs.contributor.count"`
+	VcsRefCount                                      VcsRefCountMetricConfig                                      `mapstructure:"vcs.ref.count"`
+	VcsRefLinesDelta                                 VcsRefLinesDeltaMetricConfig                                 `mapstructure:"vcs.ref.lines_delta"`
+	VcsRepositoryCount                               VcsRepositoryCountMetricConfig                               `mapstructure:"vcs.repository.count"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -2892,6 +3060,30 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		GhUserTeamInfo: GhUserTeamInfoMetricConfig{
 			Enabled: true,
+		},
+		VcsChangeCount: VcsChangeCountMetricConfig{
+			Enabled: false,
+		},
+		VcsChangeDuration: VcsChangeDurationMetricConfig{
+			Enabled: false,
+		},
+		VcsChangeTimeToApproval: VcsChangeTimeToApprovalMetricConfig{
+			Enabled: false,
+		},
+		VcsChangeTimeToMerge: VcsChangeTimeToMergeMetricConfig{
+			Enabled: false,
+		},
+		VcsContributorCount: VcsContributorCountMetricConfig{
+			Enabled: false,
+		},
+		VcsRefCount: VcsRefCountMetricConfig{
+			Enabled: false,
+		},
+		VcsRefLinesDelta: VcsRefLinesDeltaMetricConfig{
+			Enabled: false,
+		},
+		VcsRepositoryCount: VcsRepositoryCountMetricConfig{
+			Enabled: false,
 		},
 	}
 }

@@ -386,6 +386,30 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhUserTeamInfo: GhUserTeamInfoMetricConfig{
 						Enabled: true,
 					},
+					VcsChangeCount: VcsChangeCountMetricConfig{
+						Enabled: true,
+					},
+					VcsChangeDuration: VcsChangeDurationMetricConfig{
+						Enabled: true,
+					},
+					VcsChangeTimeToApproval: VcsChangeTimeToApprovalMetricConfig{
+						Enabled: true,
+					},
+					VcsChangeTimeToMerge: VcsChangeTimeToMergeMetricConfig{
+						Enabled: true,
+					},
+					VcsContributorCount: VcsContributorCountMetricConfig{
+						Enabled: true,
+					},
+					VcsRefCount: VcsRefCountMetricConfig{
+						Enabled: true,
+					},
+					VcsRefLinesDelta: VcsRefLinesDeltaMetricConfig{
+						Enabled: true,
+					},
+					VcsRepositoryCount: VcsRepositoryCountMetricConfig{
+						Enabled: true,
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					ServiceInstanceID: ResourceAttributeConfig{Enabled: true},
@@ -758,6 +782,30 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhUserTeamInfo: GhUserTeamInfoMetricConfig{
 						Enabled: false,
 					},
+					VcsChangeCount: VcsChangeCountMetricConfig{
+						Enabled: false,
+					},
+					VcsChangeDuration: VcsChangeDurationMetricConfig{
+						Enabled: false,
+					},
+					VcsChangeTimeToApproval: VcsChangeTimeToApprovalMetricConfig{
+						Enabled: false,
+					},
+					VcsChangeTimeToMerge: VcsChangeTimeToMergeMetricConfig{
+						Enabled: false,
+					},
+					VcsContributorCount: VcsContributorCountMetricConfig{
+						Enabled: false,
+					},
+					VcsRefCount: VcsRefCountMetricConfig{
+						Enabled: false,
+					},
+					VcsRefLinesDelta: VcsRefLinesDeltaMetricConfig{
+						Enabled: false,
+					},
+					VcsRepositoryCount: VcsRepositoryCountMetricConfig{
+						Enabled: false,
+					},
 				},
 				ResourceAttributes: ResourceAttributesConfig{
 					ServiceInstanceID: ResourceAttributeConfig{Enabled: false},
@@ -770,7 +818,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhExporterTeamReadsMetricConfig{}, GhExporterTeamsLastReadUnixtimeMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoOldestOpenIssueUnixtimeMetricConfig{}, GhRepoOldestOpenPullRequestUnixtimeMetricConfig{}, GhRepoOpenIssuesMetricConfig{}, GhRepoOpenPullRequestsMetricConfig{}, GhRepoPullRequestsUnreviewedMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoReviewRequestsMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, GhUserTeamInfoMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhExporterTeamReadsMetricConfig{}, GhExporterTeamsLastReadUnixtimeMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoOldestOpenIssueUnixtimeMetricConfig{}, GhRepoOldestOpenPullRequestUnixtimeMetricConfig{}, GhRepoOpenIssuesMetricConfig{}, GhRepoOpenPullRequestsMetricConfig{}, GhRepoPullRequestsUnreviewedMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoReviewRequestsMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, GhUserTeamInfoMetricConfig{}, VcsChangeCountMetricConfig{}, VcsChangeDurationMetricConfig{}, VcsChangeTimeToApprovalMetricConfig{}, VcsChangeTimeToMergeMetricConfig{}, VcsContributorCountMetricConfig{}, VcsRefCountMetricConfig{}, VcsRefLinesDeltaMetricConfig{}, VcsRepositoryCountMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

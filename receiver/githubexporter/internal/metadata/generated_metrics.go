@@ -571,6 +571,144 @@ var MapAttributeTeamReadResult = map[string]AttributeTeamReadResult{
 	"limited": AttributeTeamReadResultLimited,
 }
 
+// AttributeVcsChangeState specifies the value vcs.change.state attribute.
+type AttributeVcsChangeState int
+
+const (
+	_ AttributeVcsChangeState = iota
+	AttributeVcsChangeStateOpen
+	AttributeVcsChangeStateWip
+	AttributeVcsChangeStateClosed
+	AttributeVcsChangeStateMerged
+)
+
+// String returns the string representation of the AttributeVcsChangeState.
+func (av AttributeVcsChangeState) String() string {
+	switch av {
+	case AttributeVcsChangeStateOpen:
+		return "open"
+	case AttributeVcsChangeStateWip:
+		return "wip"
+	case AttributeVcsChangeStateClosed:
+		return "closed"
+	case AttributeVcsChangeStateMerged:
+		return "merged"
+	}
+	return ""
+}
+
+// MapAttributeVcsChangeState is a helper map of string to AttributeVcsChangeState attribute value.
+var MapAttributeVcsChangeState = map[string]AttributeVcsChangeState{
+	"open":   AttributeVcsChangeStateOpen,
+	"wip":    AttributeVcsChangeStateWip,
+	"closed": AttributeVcsChangeStateClosed,
+	"merged": AttributeVcsChangeStateMerged,
+}
+
+// AttributeVcsLineChangeType specifies the value vcs.line_change.type attribute.
+type AttributeVcsLineChangeType int
+
+const (
+	_ AttributeVcsLineChangeType = iota
+	AttributeVcsLineChangeTypeAdded
+	AttributeVcsLineChangeTypeRemoved
+)
+
+// String returns the string representation of the AttributeVcsLineChangeType.
+func (av AttributeVcsLineChangeType) String() string {
+	switch av {
+	case AttributeVcsLineChangeTypeAdded:
+		return "added"
+	case AttributeVcsLineChangeTypeRemoved:
+		return "removed"
+	}
+	return ""
+}
+
+// MapAttributeVcsLineChangeType is a helper map of string to AttributeVcsLineChangeType attribute value.
+var MapAttributeVcsLineChangeType = map[string]AttributeVcsLineChangeType{
+	"added":   AttributeVcsLineChangeTypeAdded,
+	"removed": AttributeVcsLineChangeTypeRemoved,
+}
+
+// AttributeVcsRefBaseType specifies the value vcs.ref.base.type attribute.
+type AttributeVcsRefBaseType int
+
+const (
+	_ AttributeVcsRefBaseType = iota
+	AttributeVcsRefBaseTypeBranch
+	AttributeVcsRefBaseTypeTag
+)
+
+// String returns the string representation of the AttributeVcsRefBaseType.
+func (av AttributeVcsRefBaseType) String() string {
+	switch av {
+	case AttributeVcsRefBaseTypeBranch:
+		return "branch"
+	case AttributeVcsRefBaseTypeTag:
+		return "tag"
+	}
+	return ""
+}
+
+// MapAttributeVcsRefBaseType is a helper map of string to AttributeVcsRefBaseType attribute value.
+var MapAttributeVcsRefBaseType = map[string]AttributeVcsRefBaseType{
+	"branch": AttributeVcsRefBaseTypeBranch,
+	"tag":    AttributeVcsRefBaseTypeTag,
+}
+
+// AttributeVcsRefHeadType specifies the value vcs.ref.head.type attribute.
+type AttributeVcsRefHeadType int
+
+const (
+	_ AttributeVcsRefHeadType = iota
+	AttributeVcsRefHeadTypeBranch
+	AttributeVcsRefHeadTypeTag
+)
+
+// String returns the string representation of the AttributeVcsRefHeadType.
+func (av AttributeVcsRefHeadType) String() string {
+	switch av {
+	case AttributeVcsRefHeadTypeBranch:
+		return "branch"
+	case AttributeVcsRefHeadTypeTag:
+		return "tag"
+	}
+	return ""
+}
+
+// MapAttributeVcsRefHeadType is a helper map of string to AttributeVcsRefHeadType attribute value.
+var MapAttributeVcsRefHeadType = map[string]AttributeVcsRefHeadType{
+	"branch": AttributeVcsRefHeadTypeBranch,
+	"tag":    AttributeVcsRefHeadTypeTag,
+}
+
+// AttributeVcsRefType specifies the value vcs.ref.type attribute.
+type AttributeVcsRefType int
+
+const (
+	_ AttributeVcsRefType = iota
+	AttributeVcsRefTypeBranch
+	AttributeVcsRefTypeTag
+)
+
+// String returns the string representation of the AttributeVcsRefType.
+func (av AttributeVcsRefType) String() string {
+	switch av {
+	case AttributeVcsRefTypeBranch:
+		return "branch"
+	case AttributeVcsRefTypeTag:
+		return "tag"
+	}
+	return ""
+}
+
+// MapAttributeVcsRefType is a helper map of string to AttributeVcsRefType attribute value.
+var MapAttributeVcsRefType = map[string]AttributeVcsRefType{
+	"branch": AttributeVcsRefTypeBranch,
+	"tag":    AttributeVcsRefTypeTag,
+}
+
 // AttributeWriteResult specifies the value write_result attribute.
 type AttributeWriteResult int
 
@@ -1078,6 +1216,38 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.user.team.info",
 		Attributes: []string{"org", "user", "team"},
 	},
+	VcsChangeCount: metricInfo{
+		Name:       "vcs.change.count",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.change.state"},
+	},
+	VcsChangeDuration: metricInfo{
+		Name:       "vcs.change.duration",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.change.state", "vcs.ref.head.name"},
+	},
+	VcsChangeTimeToApproval: metricInfo{
+		Name:       "vcs.change.time_to_approval",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.ref.head.name", "vcs.ref.base.name"},
+	},
+	VcsChangeTimeToMerge: metricInfo{
+		Name:       "vcs.change.time_to_merge",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.ref.head.name", "vcs.ref.base.name"},
+	},
+	VcsContributorCount: metricInfo{
+		Name:       "vcs.contributor.count",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full"},
+	},
+	VcsRefCount: metricInfo{
+		Name:       "vcs.ref.count",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.ref.type"},
+	},
+	VcsRefLinesDelta: metricInfo{
+		Name:       "vcs.ref.lines_delta",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.change.id", "vcs.ref.head.name", "vcs.ref.head.type", "vcs.ref.base.name", "vcs.ref.base.type", "vcs.line_change.type"},
+	},
+	VcsRepositoryCount: metricInfo{
+		Name:       "vcs.repository.count",
+		Attributes: []string{"vcs.owner.name"},
+	},
 }
 
 type metricsInfo struct {
@@ -1201,6 +1371,14 @@ type metricsInfo struct {
 	GhRepoWatchers                                   metricInfo
 	GhUserInfo                                       metricInfo
 	GhUserTeamInfo                                   metricInfo
+	VcsChangeCount                                   metricInfo
+	VcsChangeDuration                                metricInfo
+	VcsChangeTimeToApproval                          metricInfo
+	VcsChangeTimeToMerge                             metricInfo
+	VcsContributorCount                              metricInfo
+	VcsRefCount                                      metricInfo
+	VcsRefLinesDelta                                 metricInfo
+	VcsRepositoryCount                               metricInfo
 }
 
 type metricInfo struct {
@@ -1287,6 +1465,12 @@ func WithLanguageMetricAttribute(languageAttributeValue string) MetricAttributeO
 func WithTemplateMetricAttribute(templateAttributeValue string) MetricAttributeOption {
 	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
 		dp.Attributes().PutStr("template", templateAttributeValue)
+	})
+}
+
+func WithVcsChangeIDMetricAttribute(vcsChangeIDAttributeValue string) MetricAttributeOption {
+	return metricAttributeOptionFunc(func(dp pmetric.NumberDataPoint) {
+		dp.Attributes().PutStr("vcs.change.id", vcsChangeIDAttributeValue)
 	})
 }
 
@@ -7795,6 +7979,458 @@ func newMetricGhUserTeamInfo(cfg GhUserTeamInfoMetricConfig) metricGhUserTeamInf
 	return m
 }
 
+type metricVcsChangeCount struct {
+	data     pmetric.Metric             // data buffer for generated metric.
+	config   VcsChangeCountMetricConfig // metric config provided by user.
+	capacity int                        // max observed number of data points added to the metric.
+}
+
+// init fills vcs.change.count metric with initial data.
+func (m *metricVcsChangeCount) init() {
+	m.data.SetName("vcs.change.count")
+	m.data.SetDescription("The number of changes (pull requests/merge requests/changelists) in a repository, categorized by their state (e.g. open or merged).")
+	m.data.SetUnit("{change}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsChangeCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsChangeStateAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.change.state", vcsChangeStateAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsChangeCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsChangeCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsChangeCount(cfg VcsChangeCountMetricConfig) metricVcsChangeCount {
+	m := metricVcsChangeCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsChangeDuration struct {
+	data     pmetric.Metric                // data buffer for generated metric.
+	config   VcsChangeDurationMetricConfig // metric config provided by user.
+	capacity int                           // max observed number of data points added to the metric.
+}
+
+// init fills vcs.change.duration metric with initial data.
+func (m *metricVcsChangeDuration) init() {
+	m.data.SetName("vcs.change.duration")
+	m.data.SetDescription("The time duration a change (pull request/merge request/changelist) has been in a given state.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsChangeDuration) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsChangeStateAttributeValue string, vcsRefHeadNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.change.state", vcsChangeStateAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.name", vcsRefHeadNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsChangeDuration) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsChangeDuration) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsChangeDuration(cfg VcsChangeDurationMetricConfig) metricVcsChangeDuration {
+	m := metricVcsChangeDuration{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsChangeTimeToApproval struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   VcsChangeTimeToApprovalMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills vcs.change.time_to_approval metric with initial data.
+func (m *metricVcsChangeTimeToApproval) init() {
+	m.data.SetName("vcs.change.time_to_approval")
+	m.data.SetDescription("The amount of time since its creation it took a change (pull request/merge request/changelist) to get the first approval.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsChangeTimeToApproval) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefBaseNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.name", vcsRefHeadNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.base.name", vcsRefBaseNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsChangeTimeToApproval) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsChangeTimeToApproval) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsChangeTimeToApproval(cfg VcsChangeTimeToApprovalMetricConfig) metricVcsChangeTimeToApproval {
+	m := metricVcsChangeTimeToApproval{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsChangeTimeToMerge struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VcsChangeTimeToMergeMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vcs.change.time_to_merge metric with initial data.
+func (m *metricVcsChangeTimeToMerge) init() {
+	m.data.SetName("vcs.change.time_to_merge")
+	m.data.SetDescription("The amount of time since its creation it took a change (pull request/merge request/changelist) to get merged into the target(base) ref.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsChangeTimeToMerge) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefBaseNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.name", vcsRefHeadNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.base.name", vcsRefBaseNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsChangeTimeToMerge) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsChangeTimeToMerge) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsChangeTimeToMerge(cfg VcsChangeTimeToMergeMetricConfig) metricVcsChangeTimeToMerge {
+	m := metricVcsChangeTimeToMerge{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsContributorCount struct {
+	data     pmetric.Metric                  // data buffer for generated metric.
+	config   VcsContributorCountMetricConfig // metric config provided by user.
+	capacity int                             // max observed number of data points added to the metric.
+}
+
+// init fills vcs.contributor.count metric with initial data.
+func (m *metricVcsContributorCount) init() {
+	m.data.SetName("vcs.contributor.count")
+	m.data.SetDescription("The number of unique contributors to a repository.")
+	m.data.SetUnit("{contributor}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsContributorCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsContributorCount) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsContributorCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsContributorCount(cfg VcsContributorCountMetricConfig) metricVcsContributorCount {
+	m := metricVcsContributorCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsRefCount struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   VcsRefCountMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills vcs.ref.count metric with initial data.
+func (m *metricVcsRefCount) init() {
+	m.data.SetName("vcs.ref.count")
+	m.data.SetDescription("The number of refs of type branch or tag in a repository.")
+	m.data.SetUnit("{ref}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsRefCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.type", vcsRefTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsRefCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsRefCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsRefCount(cfg VcsRefCountMetricConfig) metricVcsRefCount {
+	m := metricVcsRefCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsRefLinesDelta struct {
+	data     pmetric.Metric               // data buffer for generated metric.
+	config   VcsRefLinesDeltaMetricConfig // metric config provided by user.
+	capacity int                          // max observed number of data points added to the metric.
+}
+
+// init fills vcs.ref.lines_delta metric with initial data.
+func (m *metricVcsRefLinesDelta) init() {
+	m.data.SetName("vcs.ref.lines_delta")
+	m.data.SetDescription("The number of lines added/removed in a ref (branch) relative to the ref from the `vcs.ref.base.name` attribute.")
+	m.data.SetUnit("{line}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsRefLinesDelta) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue string, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue string, vcsLineChangeTypeAttributeValue string, options ...MetricAttributeOption) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.name", vcsRefHeadNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.type", vcsRefHeadTypeAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.base.name", vcsRefBaseNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.base.type", vcsRefBaseTypeAttributeValue)
+	dp.Attributes().PutStr("vcs.line_change.type", vcsLineChangeTypeAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsRefLinesDelta) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsRefLinesDelta) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsRefLinesDelta(cfg VcsRefLinesDeltaMetricConfig) metricVcsRefLinesDelta {
+	m := metricVcsRefLinesDelta{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsRepositoryCount struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   VcsRepositoryCountMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills vcs.repository.count metric with initial data.
+func (m *metricVcsRepositoryCount) init() {
+	m.data.SetName("vcs.repository.count")
+	m.data.SetDescription("The number of repositories in an organization.")
+	m.data.SetUnit("{repository}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsRepositoryCount) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsRepositoryCount) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsRepositoryCount) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsRepositoryCount(cfg VcsRepositoryCountMetricConfig) metricVcsRepositoryCount {
+	m := metricVcsRepositoryCount{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -7925,6 +8561,14 @@ type MetricsBuilder struct {
 	metricGhRepoWatchers                                   metricGhRepoWatchers
 	metricGhUserInfo                                       metricGhUserInfo
 	metricGhUserTeamInfo                                   metricGhUserTeamInfo
+	metricVcsChangeCount                                   metricVcsChangeCount
+	metricVcsChangeDuration                                metricVcsChangeDuration
+	metricVcsChangeTimeToApproval                          metricVcsChangeTimeToApproval
+	metricVcsChangeTimeToMerge                             metricVcsChangeTimeToMerge
+	metricVcsContributorCount                              metricVcsContributorCount
+	metricVcsRefCount                                      metricVcsRefCount
+	metricVcsRefLinesDelta                                 metricVcsRefLinesDelta
+	metricVcsRepositoryCount                               metricVcsRepositoryCount
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -8070,6 +8714,14 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhRepoWatchers:                                   newMetricGhRepoWatchers(mbc.Metrics.GhRepoWatchers),
 		metricGhUserInfo:                                       newMetricGhUserInfo(mbc.Metrics.GhUserInfo),
 		metricGhUserTeamInfo:                                   newMetricGhUserTeamInfo(mbc.Metrics.GhUserTeamInfo),
+		metricVcsChangeCount:                                   newMetricVcsChangeCount(mbc.Metrics.VcsChangeCount),
+		metricVcsChangeDuration:                                newMetricVcsChangeDuration(mbc.Metrics.VcsChangeDuration),
+		metricVcsChangeTimeToApproval:                          newMetricVcsChangeTimeToApproval(mbc.Metrics.VcsChangeTimeToApproval),
+		metricVcsChangeTimeToMerge:                             newMetricVcsChangeTimeToMerge(mbc.Metrics.VcsChangeTimeToMerge),
+		metricVcsContributorCount:                              newMetricVcsContributorCount(mbc.Metrics.VcsContributorCount),
+		metricVcsRefCount:                                      newMetricVcsRefCount(mbc.Metrics.VcsRefCount),
+		metricVcsRefLinesDelta:                                 newMetricVcsRefLinesDelta(mbc.Metrics.VcsRefLinesDelta),
+		metricVcsRepositoryCount:                               newMetricVcsRepositoryCount(mbc.Metrics.VcsRepositoryCount),
 		resourceAttributeIncludeFilter:                         make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:                         make(map[string]filter.Filter),
 	}
@@ -8281,6 +8933,14 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhRepoWatchers.emit(ils.Metrics())
 	mb.metricGhUserInfo.emit(ils.Metrics())
 	mb.metricGhUserTeamInfo.emit(ils.Metrics())
+	mb.metricVcsChangeCount.emit(ils.Metrics())
+	mb.metricVcsChangeDuration.emit(ils.Metrics())
+	mb.metricVcsChangeTimeToApproval.emit(ils.Metrics())
+	mb.metricVcsChangeTimeToMerge.emit(ils.Metrics())
+	mb.metricVcsContributorCount.emit(ils.Metrics())
+	mb.metricVcsRefCount.emit(ils.Metrics())
+	mb.metricVcsRefLinesDelta.emit(ils.Metrics())
+	mb.metricVcsRepositoryCount.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -8910,6 +9570,46 @@ func (mb *MetricsBuilder) RecordGhUserInfoDataPoint(ts pcommon.Timestamp, val in
 // RecordGhUserTeamInfoDataPoint adds a data point to gh.user.team.info metric.
 func (mb *MetricsBuilder) RecordGhUserTeamInfoDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, userAttributeValue string, teamAttributeValue string) {
 	mb.metricGhUserTeamInfo.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, userAttributeValue, teamAttributeValue)
+}
+
+// RecordVcsChangeCountDataPoint adds a data point to vcs.change.count metric.
+func (mb *MetricsBuilder) RecordVcsChangeCountDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsChangeStateAttributeValue AttributeVcsChangeState) {
+	mb.metricVcsChangeCount.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsChangeStateAttributeValue.String())
+}
+
+// RecordVcsChangeDurationDataPoint adds a data point to vcs.change.duration metric.
+func (mb *MetricsBuilder) RecordVcsChangeDurationDataPoint(ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsChangeStateAttributeValue AttributeVcsChangeState, vcsRefHeadNameAttributeValue string) {
+	mb.metricVcsChangeDuration.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsChangeStateAttributeValue.String(), vcsRefHeadNameAttributeValue)
+}
+
+// RecordVcsChangeTimeToApprovalDataPoint adds a data point to vcs.change.time_to_approval metric.
+func (mb *MetricsBuilder) RecordVcsChangeTimeToApprovalDataPoint(ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefBaseNameAttributeValue string) {
+	mb.metricVcsChangeTimeToApproval.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefBaseNameAttributeValue)
+}
+
+// RecordVcsChangeTimeToMergeDataPoint adds a data point to vcs.change.time_to_merge metric.
+func (mb *MetricsBuilder) RecordVcsChangeTimeToMergeDataPoint(ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefBaseNameAttributeValue string) {
+	mb.metricVcsChangeTimeToMerge.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefBaseNameAttributeValue)
+}
+
+// RecordVcsContributorCountDataPoint adds a data point to vcs.contributor.count metric.
+func (mb *MetricsBuilder) RecordVcsContributorCountDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string) {
+	mb.metricVcsContributorCount.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue)
+}
+
+// RecordVcsRefCountDataPoint adds a data point to vcs.ref.count metric.
+func (mb *MetricsBuilder) RecordVcsRefCountDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefTypeAttributeValue AttributeVcsRefType) {
+	mb.metricVcsRefCount.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefTypeAttributeValue.String())
+}
+
+// RecordVcsRefLinesDeltaDataPoint adds a data point to vcs.ref.lines_delta metric.
+func (mb *MetricsBuilder) RecordVcsRefLinesDeltaDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue AttributeVcsRefHeadType, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue AttributeVcsRefBaseType, vcsLineChangeTypeAttributeValue AttributeVcsLineChangeType, options ...MetricAttributeOption) {
+	mb.metricVcsRefLinesDelta.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefHeadTypeAttributeValue.String(), vcsRefBaseNameAttributeValue, vcsRefBaseTypeAttributeValue.String(), vcsLineChangeTypeAttributeValue.String(), options...)
+}
+
+// RecordVcsRepositoryCountDataPoint adds a data point to vcs.repository.count metric.
+func (mb *MetricsBuilder) RecordVcsRepositoryCountDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string) {
+	mb.metricVcsRepositoryCount.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue)
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,
