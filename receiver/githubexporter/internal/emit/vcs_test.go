@@ -145,24 +145,6 @@ func withHead(attributes string) string {
 	return strings.Replace(attributes, " vcs.repository.name", " vcs.ref.head.name:fix vcs.repository.name", 1)
 }
 
-// TestVCSInstruments checks the instruments: a number that can fall is a sum that is not monotonic.
-func TestVCSInstruments(t *testing.T) {
-	t.Parallel()
-	e, _ := newTestEmitter(t, enableVCS)
-	for m := range numRepoMetrics {
-		metric := e.templates.repos.template[m]
-		switch name := metric.Name(); {
-		case !strings.HasPrefix(name, "vcs."):
-		case strings.HasSuffix(name, ".count") && name != "vcs.contributor.count":
-			require.Equal(t, pmetric.MetricTypeSum, metric.Type(), name)
-			require.False(t, metric.Sum().IsMonotonic(), name)
-			require.Equal(t, pmetric.AggregationTemporalityCumulative, metric.Sum().AggregationTemporality(), name)
-		default:
-			require.Equal(t, pmetric.MetricTypeGauge, metric.Type(), name)
-		}
-	}
-}
-
 // TestVCSEnds checks the staleness markers of a branch whose pull request was closed, and of a repository whose pull
 // requests were switched off.
 func TestVCSEnds(t *testing.T) {
