@@ -55,6 +55,7 @@ func (h *History) Write(w io.Writer) error {
 		h.writeSeries(out, key, list)
 	}
 	h.writeLastEvents(out, series)
+	h.writeStocks(out)
 	h.writeCopilot(out)
 	_, _ = out.WriteString("# EOF\n")
 	return out.Flush()

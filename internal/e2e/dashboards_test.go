@@ -126,7 +126,7 @@ func TestDashboardsAreComplete(t *testing.T) {
 // sums them before a max.
 func requireOneReplica(t *testing.T, where, expr string) {
 	t.Helper()
-	metric := regexp.MustCompile(`gh_(activity|copilot)_\w+|gh_exporter_(gaps|coverage_lag_seconds|\w+_total)\b`)
+	metric := regexp.MustCompile(`gh_(activity|copilot|repo)_\w+|gh_exporter_(gaps|coverage_lag_seconds|\w+_total)\b`)
 	of := regexp.MustCompile(`max( by \([a-z_, ]+\) )?\((increase\()?$`)
 	for _, at := range metric.FindAllStringIndex(expr, -1) {
 		if strings.Contains(expr[at[0]:at[1]], "store_corrupt_records") {

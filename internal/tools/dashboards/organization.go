@@ -20,6 +20,7 @@ func organization() *dashboard.DashboardBuilder {
 	s.addTrends(d)
 	d.WithRow(dashboard.NewRowBuilder("In the selected time: repositories"))
 	s.addRepositories(d)
+	addOpen(d)
 	return d
 }
 
