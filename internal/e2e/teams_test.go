@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -161,6 +162,12 @@ func (c *changingTeams) requirePermission(t *testing.T, gx *collector) {
 	c.server.AddCredential(githubtest.Credential{Token: githubtest.DefaultToken, Forbidden: []string{"members"}})
 	gx.awaitValue(t, 1, missing)
 	c.requireOn(t, "the permission is missing", gx)
+	eventually(t, time.Minute, func() error {
+		if gx.count(t.Context(), fmt.Sprintf("gh_exporter_team_reads_total{org=%q,result=\"refused\"}", org)) == 0 {
+			return errors.New("no reading was refused")
+		}
+		return nil
+	})
 	gx.awaitComplete(t, org)
 	gx.awaitValue(t, 1, fmt.Sprintf("gh_exporter_dependency_health{dependency=\"github_teams\",org=%q}", org))
 	gx.awaitValue(t, 1, fmt.Sprintf("gh_exporter_dependency_health{dependency=\"github\",org=%q}", org))

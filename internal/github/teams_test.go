@@ -128,6 +128,24 @@ func TestTeamsAreForbidden(t *testing.T) {
 	})
 }
 
+// TestTeamsWithoutScope: GitHub refuses the whole query to a classic token without the scope.
+func TestTeamsWithoutScope(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, github.APIGraphQL, teamData())
+	b.server.InjectFault(githubtest.Fault{
+		Match: githubtest.Match{Operation: "Teams"},
+		Effect: githubtest.StatusBody(http.StatusOK, nil, `{"errors": [{"type": "INSUFFICIENT_SCOPES", "message": "Your `+
+			`token has not been granted the required scopes to execute this query. The 'slug' field requires one of `+
+			`the following scopes: ['read:org']"}]}`),
+	})
+	_, err := b.client.ListTeams(t.Context(), github.TeamsRequest{Org: org, Nested: true})
+	forbidden, ok := errors.AsType[*transport.ForbiddenError](err)
+	require.True(t, ok, "%v", err)
+	_, lacks := forbidden.LacksPermission("members")
+	require.True(t, lacks)
+	require.ErrorContains(t, err, "read:org")
+}
+
 // TestFailedTeams: a team that fails is reported with its error, and the others are read.
 func TestFailedTeams(t *testing.T) {
 	t.Parallel()
