@@ -233,7 +233,7 @@ watch_progress() {
 show_where() {
   info ''
   info "metrics          http://127.0.0.1:$metrics_port/metrics"
-  info "health           http://127.0.0.1:$health_port/healthz, /readyz and /livez"
+  info "health           http://127.0.0.1:$health_port/, for machines /healthz, /readyz and /livez"
   info "probes           http://127.0.0.1:$ready_port/status?pipeline=metrics, http://127.0.0.1:$live_port/"
   info "own telemetry    http://127.0.0.1:$GX_TELEMETRY_PORT/metrics"
   info "collector's log  $logs/collector.log"

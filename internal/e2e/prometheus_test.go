@@ -51,6 +51,7 @@ func runPrometheus(t *testing.T, text string) *prometheus {
 		"--config.file="+config,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+p.address,
+		"--web.enable-admin-api",
 		"--log.level=warn",
 	).Run()
 	eventually(t, time.Minute, func() error {

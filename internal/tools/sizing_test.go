@@ -154,3 +154,48 @@ func TestSizingSeries(t *testing.T) {
 		t.Errorf("a pair has at most %d series, docs/sizing.md says %d", len(enabled), most)
 	}
 }
+
+// TestSizingKubernetes computes the memory that docs/sizing.md requests and allows in Kubernetes, and compares it with
+// the manifests.
+func TestSizingKubernetes(t *testing.T) {
+	constants := sizes(t)
+	page := integer(t, regexp.MustCompile(`bytes = (\d+) × series`).FindStringSubmatch(
+		readFile(t, "docs", "sizing.md"))[1])
+	manifests := [][]string{
+		{"deploy/helm/githubexporter/values.yaml", "deploy/kustomize/base/deployment.yaml"},
+		{"deploy/helm/githubexporter/examples/production.yaml", "deploy/kustomize/overlays/prod/deployment.yaml"},
+	}
+	for i, row := range table(t, "sizing.md", "| R | P | series | state |") {
+		repositories, people := integer(t, row[0]), integer(t, row[1])
+		pairs, events := 5*people, 180*people
+		series := 10 * pairs
+		shared := constants["base"] + constants["view, pair"]*pairs + constants["view, event"]*events +
+			constants["emission, point"]*series + constants["pass, repository"]*repositories
+		if row[3] == "`storage`" {
+			shared += constants["store, event"] * events
+		}
+		needed, most := over(shared+page*series, 1_000_000), over(2*shared+page*series, 1_000_000)
+		if series != integer(t, row[2]) || needed != integer(t, row[4]) || most != integer(t, row[5]) {
+			t.Errorf("row %d: computed %d series, %d MB and %d MB", i, series, needed, most)
+		}
+		if memory(t, row[6]) < needed*1_000_000 || memory(t, row[7]) < most*1_000_000 {
+			t.Errorf("row %d: %s and %s are too small", i, row[6], row[7])
+		}
+		for _, file := range manifests[i] {
+			text := readFile(t, file)
+			if !regexp.MustCompile(`requests: {cpu: \d+m, memory: ` + row[6] + `}\s+limits: {memory: ` + row[7] + `}`).MatchString(
+				text) {
+				t.Errorf("%s: want %s and %s", file, row[6], row[7])
+			}
+		}
+	}
+}
+
+// memory returns the bytes of a quantity such as 512Mi.
+func memory(t *testing.T, quantity string) int {
+	t.Helper()
+	if strings.HasSuffix(quantity, "Gi") {
+		return integer(t, quantity) << 30
+	}
+	return integer(t, quantity) << 20
+}

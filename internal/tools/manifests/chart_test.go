@@ -117,8 +117,8 @@ leaderElection: {leadership: org, leaseName: activity}
 // TestMemoryLimit: GOMEMLIMIT follows the memory limit.
 func TestMemoryLimit(t *testing.T) {
 	for limit, want := range map[string]string{
-		`{limits: {memory: 1Gi}}`: "819MiB", `{limits: {memory: 1.5Gi}}`: "1228MiB",
-		`{limits: {memory: 300Mi}}`: "240MiB", `{limits: {memory: 1e9}}`: "", `{}`: "",
+		`{limits: {memory: 1Gi}}`: "921MiB", `{limits: {memory: 1.5Gi}}`: "1382MiB",
+		`{limits: {memory: 300Mi}}`: "270MiB", `{limits: {memory: 1e9}}`: "", `{}`: "",
 	} {
 		values := exampleValues(t, "minimal")
 		values["resources"] = nil

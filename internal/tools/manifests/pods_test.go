@@ -66,7 +66,7 @@ func TestPods(t *testing.T) {
 	}
 }
 
-// checkMemory: the limit of the Go runtime is between 70 and 90 % of the memory limit.
+// checkMemory: the limit of the Go runtime is nine tenths of the memory limit.
 func checkMemory(t *testing.T, c core.Container) {
 	t.Helper()
 	limit := c.Resources.Limits.Memory().Value()
@@ -75,7 +75,7 @@ func checkMemory(t *testing.T, c core.Container) {
 		if env.Name == "GOMEMLIMIT" {
 			mebibytes, err := strconv.ParseInt(strings.TrimSuffix(env.Value, "MiB"), 10, 64)
 			require.NoError(t, err)
-			require.InDelta(t, 0.8, float64(mebibytes<<20)/float64(limit), 0.1)
+			require.InDelta(t, 0.9, float64(mebibytes<<20)/float64(limit), 0.01)
 			return
 		}
 	}

@@ -208,7 +208,9 @@ func TestMatchedValuesExist(t *testing.T) {
 		}[strings.HasSuffix(match[1], "copilot_")])
 	}
 	known := map[string][]string{
-		"dependency": dependencies, "result": contract.values["gh_exporter_scrape_runs_total result"],
+		"dependency": dependencies,
+		"result": slices.Concat(contract.values["gh_exporter_scrape_runs_total result"],
+			contract.values["gh_exporter_copilot_scrape_runs_total result"]),
 	}
 	matcher := regexp.MustCompile(`(dependency|result)=(~?)"([^"]+)"`)
 	found := make(map[string]bool)

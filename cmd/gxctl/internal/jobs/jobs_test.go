@@ -120,7 +120,7 @@ func TestConfig(t *testing.T) {
 		"unknown":         {cli.ExitUsage, []string{one, "--receiver", "x"}, `no receiver "x"`},
 		"a flag too":      {cli.ExitUsage, []string{one, "--queue", "x"}, "--queue: not with --config"},
 		"receiver alone":  {cli.ExitUsage, []string{"", "--receiver", "x"}, "want it with --config"},
-		"no RabbitMQ":     {cli.ExitFailure, []string{uri(receiver("githubexporter", ""))}, "no receiver with rabbitmq"},
+		"no RabbitMQ":     {cli.ExitFailure, []string{uri(receiver("githubexporter", ""))}, "no receiver with"},
 		"wrong settings":  {cli.ExitFailure, []string{uri(receiver("githubexporter", ", emit_from: x"))}, "emit_from"},
 		"no file":         {cli.ExitFailure, []string{"/nonexistent"}, "no such file"},
 		"nothing":         {cli.ExitUsage, []string{""}, "--config FILE is missing, or --endpoint or RABBITMQ_URL"},

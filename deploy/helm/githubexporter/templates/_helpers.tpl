@@ -74,7 +74,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $names | uniq | sortAlpha | toYaml }}
 {{- end }}
 
-{{/* 80 percent of 1Gi as GOMEMLIMIT understands it, such as 819MiB; empty where there is no limit in Mi or Gi. */}}
+{{/* 90 percent of 1Gi as GOMEMLIMIT understands it, 921MiB; empty where there is no limit in Mi or Gi. */}}
 {{- define "githubexporter.goMemLimit" -}}
 {{- $limit := toString (dig "limits" "memory" "" .Values.resources) }}
 {{- $percent := int .Values.goMemLimitPercent }}
