@@ -24,7 +24,7 @@ const (
 	maxPageBytes      = 250
 	maxPageMemory     = 5000
 	maxScrapedMemory  = 14000
-	usersOfRepository = 20
+	usersOfRepository = 100
 )
 
 // pageSize is what a page and its collector need.

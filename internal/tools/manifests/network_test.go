@@ -187,6 +187,18 @@ func TestPolicies(t *testing.T) {
 		{private, 6379, false},
 		{neighbour, 26379, false},
 	}
+	production := []connection{
+		{github, 443, true},
+		{outside("10.20.0.9"), 6380, true},
+		{managedRabbitMQ, 5671, true},
+		{outside("10.40.0.1"), 443, true},
+		{outside("10.40.0.1"), 6443, false},
+		{private, 443, false},
+		{private, 6443, false},
+		{outside("10.20.0.9"), 6379, false},
+		{managedRabbitMQ, 5672, false},
+		{neighbour, 6380, false},
+	}
 	tests := map[string][]connection{
 		"overlay single": single, "overlay nonprod": single, "example minimal": single, "example single": single,
 		"example github-app": single, "example copilot": single, "example external-secret": single,
@@ -202,18 +214,7 @@ func TestPolicies(t *testing.T) {
 			{private, 443, false},
 			{private, 6443, false},
 		},
-		"example production": {
-			{github, 443, true},
-			{outside("10.20.0.9"), 6380, true},
-			{managedRabbitMQ, 5671, true},
-			{outside("10.40.0.1"), 443, true},
-			{outside("10.40.0.1"), 6443, false},
-			{private, 443, false},
-			{private, 6443, false},
-			{outside("10.20.0.9"), 6379, false},
-			{managedRabbitMQ, 5672, false},
-			{neighbour, 6380, false},
-		},
+		"example production": production, "overlay production": production,
 		"example github-enterprise-server": {
 			{server, 443, true}, {outside("10.30.0.6"), 443, false}, {github, 443, false},
 		},

@@ -40,7 +40,7 @@ func loadSources(t *testing.T) []source {
 	for _, name := range names {
 		sources = append(sources, loadOverlay(t, name))
 	}
-	require.Len(t, sources, 4)
+	require.Len(t, sources, 5)
 	for _, name := range exampleNames(t) {
 		sources = append(sources, loadExample(t, name))
 	}
