@@ -20,6 +20,8 @@ const (
 	LoginUnattributedCommit = "unattributed_commit"
 	// LoginOther is the user into which new users are folded after max_series was reached.
 	LoginOther = "_other"
+	// LoginNone stands for no actor, in events that are attributed to their repository. It is no user.
+	LoginNone = "_none"
 )
 
 // maxLoginBytes bounds a login: GitHub's have at most 39 bytes, the name of an App with its suffix has a few more.
@@ -56,6 +58,9 @@ func UnattributedCommit() Actor { return Actor{Login: LoginUnattributedCommit} }
 
 // Other returns the actor into which new users are folded after max_series was reached.
 func Other() Actor { return Actor{Login: LoginOther} }
+
+// NoActor returns the actor of events that are attributed to their repository.
+func NoActor() Actor { return Actor{Login: LoginNone} }
 
 // ErrLogin is returned for a login that is none of GitHub's.
 var ErrLogin = errors.New("login is empty, too long, not UTF-8 or has control characters")

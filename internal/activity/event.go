@@ -58,8 +58,8 @@ type Event struct {
 	// Repo is GitHub's id of the repository.
 	Repo int64
 	ID   ID
-	// Actor is the commit's author, the pull request's author for both opened and merged, the reviewer, or the
-	// commenter.
+	// Actor is the commit's author, the pull request's author for both opened and merged, the reviewer, the
+	// commenter, or NoActor for a kind that is attributed to the repository.
 	Actor Actor
 	// Time is the committer date, the creation, the merge or the submission, in UTC and whole seconds as GitHub has it.
 	Time time.Time
@@ -77,6 +77,7 @@ var (
 	ErrRepo     = errors.New("repository id is not positive")
 	ErrTime     = errors.New("time outside 1970 to 2106")
 	ErrMeasures = errors.New("measures that the kind does not have")
+	ErrActor    = errors.New("an actor where the kind has none, or none where it has one")
 )
 
 // Validate returns an error for an event that no reading of GitHub produces, so that a damaged message or a hostile
@@ -91,6 +92,8 @@ func (e *Event) Validate() error {
 		return fmt.Errorf("%w: %s", ErrTime, e.Time.UTC().Format(time.RFC3339))
 	case e.Measures.count() > e.Kind.NumMeasures():
 		return fmt.Errorf("%w: %s", ErrMeasures, e.Kind)
+	case e.Kind.IsOfRepository() != (e.Actor == NoActor()):
+		return fmt.Errorf("%w: %s", ErrActor, e.Kind)
 	}
 	return e.Actor.Validate()
 }

@@ -21,7 +21,7 @@ func TestEventAtItsLimits(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"last kind": {func(e *Event) { e.Kind, e.Measures = NumKinds, Measures{} }, nil},
+		"last kind": {func(e *Event) { e.Kind, e.Measures, e.Actor = NumKinds, Measures{}, NoActor() }, nil},
 		"a kind after the last": {
 			func(e *Event) { e.Kind, e.Measures = NumKinds+1, Measures{} },
 			ErrKind,
@@ -157,7 +157,7 @@ func TestKey(t *testing.T) {
 func TestSpecialActors(t *testing.T) {
 	t.Parallel()
 	logins := make(map[string]bool)
-	for _, a := range []Actor{Ghost(), UnlinkedGitAuthor(), UnattributedCommit(), Other()} {
+	for _, a := range []Actor{Ghost(), UnlinkedGitAuthor(), UnattributedCommit(), Other(), NoActor()} {
 		require.False(t, logins[a.Login], "%s twice", a.Login)
 		logins[a.Login] = true
 		require.Zero(t, a.ID)
@@ -178,7 +178,10 @@ func TestSpecialActors(t *testing.T) {
 // TestStreams checks that a set has the streams that were added and no others.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues))
+	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues)|FlowStreams)
+	require.Equal(t, EveryStream, (EveryStream &^ FlowStreams).WithDependent())
+	require.Equal(t, StreamsOf(StreamIssues, StreamIssueFlow), StreamsOf(StreamIssues).WithDependent())
+	require.Equal(t, StreamsOf(StreamPullFlow), StreamsOf(StreamPullFlow).WithDependent())
 	require.Equal(t, FirstStreams, StreamsOf(StreamCommits, StreamPulls, StreamComments))
 	require.Empty(t, Streams(0).String())
 	for _, s := range AllStreams() {
@@ -193,7 +196,9 @@ func TestStreams(t *testing.T) {
 	for _, k := range Kinds() {
 		read[k.Stream()]++
 	}
-	require.Equal(t, map[Stream]int{StreamCommits: 1, StreamPulls: 3, StreamComments: 1, StreamIssues: 2}, read)
+	require.Equal(t, map[Stream]int{
+		StreamCommits: 1, StreamPulls: 3, StreamComments: 1, StreamIssues: 2, StreamPullFlow: 5, StreamIssueFlow: 1,
+	}, read)
 }
 
 // TestOccurrenceID checks that the number, the second and nothing below it distinguish occurrences.

@@ -5,6 +5,7 @@ package activity
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,18 +22,27 @@ const (
 	KindIssueComment
 	KindIssueOpened
 	KindIssueClosed
+	KindFirstReview
+	KindFirstApproval
+	KindMergeTime
+	KindMergeSize
+	KindCloseTime
+	KindIssueCloseTime
 )
 
 // The sizes of the table below, which a test compares with it.
 const (
-	// NumKinds is the number of kinds. Arrays over kinds are indexed by Kind.Index.
-	NumKinds = 7
-	// NumMeasures is the number of measures of all kinds together.
+	// NumKinds is the number of kinds.
+	NumKinds = 13
+	// NumAuthorKinds is the number of kinds that are attributed to an author. Arrays over them are indexed by
+	// Kind.Index.
+	NumAuthorKinds = 7
+	// NumMeasures is the number of measures of all kinds that are attributed to an author together.
 	NumMeasures = 2
 	// MaxMeasures is the largest number of measures that a kind has.
 	MaxMeasures = 2
 	// NumWindows is the number of metrics over windows of all sums together.
-	NumWindows = 3*NumKinds + NumMeasures
+	NumWindows = 3*NumAuthorKinds + NumMeasures
 )
 
 // The measures of a commit, as indexes in Event.Measures.
@@ -41,7 +51,17 @@ const (
 	CommitDeletions
 )
 
-// kindSpecs is the table of the kinds, by Index. Windows, totals, codecs and metrics are derived from it.
+// The measures of a merged pull request, as indexes in Event.Measures: those of KindMergeTime in seconds, and those of
+// KindMergeSize. All other durations are measure 0 of their kinds, in seconds.
+const (
+	MergeTimeToMerge = 0
+	MergeTimeInDraft = 1
+	MergeSizeReviews = 0
+	MergeSizeLines   = 1
+)
+
+// kindSpecs is the table of the kinds, in the order of their values. Windows, totals, histograms, codecs and metrics are
+// derived from it.
 var kindSpecs = [NumKinds]KindSpec{
 	KindCommit - 1: {
 		Name: "commit", Stream: StreamCommits, Attribution: AttributedToAuthor,
@@ -87,6 +107,40 @@ var kindSpecs = [NumKinds]KindSpec{
 		Name: "issue_closed", Stream: StreamIssues, Attribution: AttributedToAuthor, CanVanish: true,
 		CountMetrics: countMetrics("gh.activity.issues_closed"),
 	},
+	KindFirstReview - 1: {
+		Name: "pull_request_first_review", Stream: StreamPullFlow, Attribution: AttributedToRepository,
+		Measures: []MeasureSpec{{Name: "seconds", Histogram: durations("gh.pr.time_to_first_review")}},
+	},
+	KindFirstApproval - 1: {
+		Name: "pull_request_first_approval", Stream: StreamPullFlow, Attribution: AttributedToRepository,
+		Measures: []MeasureSpec{{Name: "seconds", Histogram: durations("gh.pr.time_to_approval")}},
+	},
+	KindMergeTime - 1: {
+		Name: "pull_request_merge_time", Stream: StreamPullFlow, Attribution: AttributedToRepository,
+		Measures: []MeasureSpec{
+			MergeTimeToMerge: {Name: "seconds", Histogram: durations("gh.pr.time_to_merge")},
+			MergeTimeInDraft: {Name: "draft seconds", Histogram: durations("gh.pr.draft")},
+		},
+	},
+	KindMergeSize - 1: {
+		Name: "pull_request_merge_size", Stream: StreamPullFlow, Attribution: AttributedToRepository,
+		Measures: []MeasureSpec{
+			MergeSizeReviews: {Name: "reviews", Histogram: HistogramSpec{
+				Metric: "gh.pr.reviews", Bounds: []uint32{0, 1, 2, 3, 5, 10, 20}, ZerosMetric: "gh.pr.merged_without_review",
+			}},
+			MergeSizeLines: {Name: "lines", Histogram: HistogramSpec{
+				Metric: "gh.pr.lines", Bounds: []uint32{10, 50, 100, 250, 500, 1000, 5000},
+			}},
+		},
+	},
+	KindCloseTime - 1: {
+		Name: "pull_request_close_time", Stream: StreamPullFlow, Attribution: AttributedToRepository,
+		Measures: []MeasureSpec{{Name: "seconds", Histogram: durations("gh.pr.time_to_close")}},
+	},
+	KindIssueCloseTime - 1: {
+		Name: "issue_close_time", Stream: StreamIssueFlow, Attribution: AttributedToRepository,
+		Measures: []MeasureSpec{{Name: "seconds", Histogram: durations("gh.issue.time_to_close")}},
+	},
 }
 
 // KindSpec describes the events of a kind.
@@ -100,7 +154,7 @@ type KindSpec struct {
 	// CanVanish says that GitHub can delete the event, or transfer it to another repository, without a trace in the
 	// listing of its stream: reconciliation compares what is recorded with what the listing has.
 	CanVanish bool
-	// CountMetrics names the metrics of the number of events.
+	// CountMetrics names the metrics of the number of events; none of a kind that is attributed to the repository.
 	CountMetrics SumMetrics
 	// Measures are the measures of an event. Their order is stored: a new one is appended.
 	Measures []MeasureSpec
@@ -112,8 +166,35 @@ type MeasureSpec struct {
 	Name string
 	// Optional says that events may be recorded without it, because it is read apart from them.
 	Optional bool
-	// SumMetrics names the metrics of the sum of the measure over events.
+	// SumMetrics names the metrics of the sum of the measure over a user's events.
 	SumMetrics SumMetrics
+	// Histogram is the distribution of the measure over a repository's events, of a kind that is attributed to it.
+	Histogram HistogramSpec
+}
+
+// HistogramSpec describes a cumulative histogram of a measure since the ledger started.
+type HistogramSpec struct {
+	Metric string
+	// Bounds are the inclusive upper bounds of the buckets, ascending; a last bucket has what is above them. They are
+	// stored by their index: they never change.
+	Bounds []uint32
+	// ZerosMetric is the sum of the events whose measure is 0, which is the first bound; empty for none.
+	ZerosMetric string
+}
+
+// Bucket returns the index of the bucket of a value: len(Bounds) for one above all bounds.
+func (h *HistogramSpec) Bucket(value uint32) int {
+	i, _ := slices.BinarySearch(h.Bounds, value)
+	return i
+}
+
+// durations returns the histogram of a duration in seconds.
+func durations(metric string) HistogramSpec {
+	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
+	return HistogramSpec{Metric: metric, Bounds: []uint32{
+		5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour, 8 * hour, day, 2 * day, 3 * day, 5 * day, 7 * day,
+		14 * day, 30 * day,
+	}}
 }
 
 // SumMetrics names the metrics of a sum over events: one for each window, the shortest first, and TotalMetric over all
@@ -165,6 +246,8 @@ const (
 	// AttributedToAuthor is of an event whose actor is its author: the commit's, the pull request's for both opened and
 	// merged, the reviewer, the commenter, the issue's for both opened and closed.
 	AttributedToAuthor Attribution = iota
+	// AttributedToRepository is of an event that belongs to no account: its actor is NoActor.
+	AttributedToRepository
 )
 
 // Measures are the measures of an event, zero beyond those of its kind.
@@ -184,7 +267,7 @@ func (m *Measures) count() int {
 	return n
 }
 
-// Kinds returns every kind in the order of Index.
+// Kinds returns every kind in the order of the values.
 func Kinds() [NumKinds]Kind {
 	var kinds [NumKinds]Kind
 	for i := range kinds {
@@ -193,14 +276,39 @@ func Kinds() [NumKinds]Kind {
 	return kinds
 }
 
-// Index returns the kind's index in arrays over kinds, 0 to NumKinds-1. The kind must be valid.
-func (k Kind) Index() int { return int(k) - 1 }
+// authorKinds are the kinds that are attributed to an author, and kindIndexes the index of each kind among those of its
+// attribution.
+var authorKinds, kindIndexes = indexKinds()
+
+// indexKinds numbers the kinds of each attribution.
+func indexKinds() (author [NumAuthorKinds]Kind, indexes [NumKinds]int) {
+	var next [AttributedToRepository + 1]int
+	for i := range kindSpecs {
+		attribution := kindSpecs[i].Attribution
+		indexes[i] = next[attribution]
+		if attribution == AttributedToAuthor {
+			author[next[attribution]] = Kind(i + 1)
+		}
+		next[attribution]++
+	}
+	return author, indexes
+}
+
+// AuthorKinds returns the kinds that are attributed to an author, in the order of Index.
+func AuthorKinds() [NumAuthorKinds]Kind { return authorKinds }
+
+// Index returns the kind's index among the kinds of its attribution: for one that is attributed to an author 0 to
+// NumAuthorKinds-1. The kind must be valid.
+func (k Kind) Index() int { return kindIndexes[k-1] }
 
 // IsValid reports whether k is one of the kinds.
 func (k Kind) IsValid() bool { return k >= 1 && k <= NumKinds }
 
 // Spec returns the description of a valid kind, which must not be changed.
-func (k Kind) Spec() *KindSpec { return &kindSpecs[k.Index()] }
+func (k Kind) Spec() *KindSpec { return &kindSpecs[k-1] }
+
+// IsOfRepository reports whether events of a valid kind are attributed to their repository and to no account.
+func (k Kind) IsOfRepository() bool { return k.Spec().Attribution == AttributedToRepository }
 
 // Stream returns the stream by which events of a valid kind are read.
 func (k Kind) Stream() Stream { return k.Spec().Stream }

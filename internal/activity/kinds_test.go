@@ -4,6 +4,7 @@
 package activity
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,9 @@ func TestKindTable(t *testing.T) {
 	t.Parallel()
 	stored := map[Kind]string{
 		1: "commit", 2: "pull_request_opened", 3: "pull_request_merged", 4: "review_submitted", 5: "issue_comment",
-		6: "issue_opened", 7: "issue_closed",
+		6: "issue_opened", 7: "issue_closed", 8: "pull_request_first_review", 9: "pull_request_first_approval",
+		10: "pull_request_merge_time", 11: "pull_request_merge_size", 12: "pull_request_close_time",
+		13: "issue_close_time",
 	}
 	require.Len(t, Kinds(), len(stored))
 	names, metrics, measures, windows := make(map[string]bool), make(map[string]bool), 0, 0
@@ -32,19 +35,29 @@ func TestKindTable(t *testing.T) {
 		}
 		windows += len(s.Windows)
 	}
-	for i, kind := range Kinds() {
+	for i, kind := range AuthorKinds() {
+		require.Equal(t, i, kind.Index())
+		addSum(kind.Spec().CountMetrics)
+		measures += len(kind.Spec().Measures)
+		for _, m := range kind.Spec().Measures {
+			addSum(m.SumMetrics)
+		}
+	}
+	for _, kind := range Kinds() {
 		spec := kind.Spec()
 		require.Equal(t, stored[kind], kind.String(), "a stored value keeps its meaning")
-		require.Equal(t, i, kind.Index())
-		require.True(t, EveryStream.Has(spec.Stream))
+		require.Contains(t, AllStreams(), spec.Stream)
 		require.False(t, names[spec.Name])
 		names[spec.Name] = true
-		addSum(spec.CountMetrics)
 		require.LessOrEqual(t, len(spec.Measures), MaxMeasures)
-		measures += len(spec.Measures)
 		for _, m := range spec.Measures {
 			require.NotEmpty(t, m.Name)
-			addSum(m.SumMetrics)
+			require.Equal(t, kind.IsOfRepository(), m.Histogram.Metric != "")
+			if m.Histogram.Metric != "" {
+				addName(m.Histogram.Metric)
+				require.True(t, slices.IsSorted(m.Histogram.Bounds))
+				require.True(t, m.Histogram.ZerosMetric == "" || m.Histogram.Bounds[0] == 0)
+			}
 		}
 	}
 	require.Equal(t, NumMeasures, measures)
@@ -53,7 +66,7 @@ func TestKindTable(t *testing.T) {
 	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
 	for i, s := range AllStreams() {
 		require.Equal(t, Stream(i), s)
-		require.Equal(t, []string{"commits", "pulls", "comments", "issues"}[i], s.String(),
+		require.Equal(t, []string{"commits", "pulls", "comments", "issues", "pull_flow", "issue_flow"}[i], s.String(),
 			"a stored value keeps its meaning")
 	}
 }

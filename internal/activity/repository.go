@@ -45,8 +45,9 @@ type Signals struct {
 	// Disabled is the set of streams that cannot be read because the repository has the feature disabled. That is
 	// neither a gap nor a zero: what was recorded stays.
 	Disabled Streams
-	// DisabledSince is, in coverage, the time up to which the streams in Disabled had been read when the first of them
-	// was found to be disabled; zero when none is.
+	// DisabledSince is, in coverage, the time up to which the streams in Disabled had been read when the last of them
+	// was found to be disabled; zero when none is. What was not read before of those that were disabled earlier is
+	// missing.
 	DisabledSince time.Time
 }
 
@@ -83,19 +84,25 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 	isNewer := func(now, then LatestUpdate) bool {
 		return now.Number != then.Number || !now.UpdatedAt.Equal(then.UpdatedAt) || now.UpdatedAt.After(unsettled)
 	}
+	isUnchanged := func(base Stream) bool {
+		switch base {
+		case StreamCommits:
+			return !s.mayCommitsHaveChanged(older, unsettled)
+		case StreamPulls:
+			return !isNewer(s.Pulls, older.Pulls)
+		case StreamIssues:
+			return !isNewer(s.Issues, older.Issues)
+		case StreamComments:
+			return !isNewer(s.Pulls, older.Pulls) && !isNewer(s.Issues, older.Issues)
+		default:
+			return false
+		}
+	}
 	changed := EveryStream
-	if s.Streams.Has(StreamCommits) && older.Streams.Has(StreamCommits) && !s.mayCommitsHaveChanged(older, unsettled) {
-		changed = changed.Without(StreamCommits)
-	}
-	if s.Streams.Has(StreamPulls) && older.Streams.Has(StreamPulls) && !isNewer(s.Pulls, older.Pulls) {
-		changed = changed.Without(StreamPulls)
-	}
-	if s.Streams.Has(StreamComments) && older.Streams.Has(StreamComments) &&
-		!isNewer(s.Pulls, older.Pulls) && !isNewer(s.Issues, older.Issues) {
-		changed = changed.Without(StreamComments)
-	}
-	if s.Streams.Has(StreamIssues) && older.Streams.Has(StreamIssues) && !isNewer(s.Issues, older.Issues) {
-		changed = changed.Without(StreamIssues)
+	for _, stream := range AllStreams() {
+		if s.Streams.Has(stream) && older.Streams.Has(stream) && isUnchanged(stream.Base()) {
+			changed = changed.Without(stream)
+		}
 	}
 	if s.Archived && older.Archived {
 		changed &= s.Streams // an archived repository does not change in the streams without a signal either
@@ -105,18 +112,25 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 
 // QuietStreams returns the streams in which, by their signals, nothing happened since a time.
 func (s *Signals) QuietStreams(since time.Time) Streams {
+	isQuiet := func(base Stream) bool {
+		switch base {
+		case StreamCommits:
+			return s.PushedAt.Before(since)
+		case StreamPulls:
+			return s.Pulls.isQuietSince(since)
+		case StreamIssues:
+			return s.Issues.isQuietSince(since)
+		case StreamComments:
+			return s.Pulls.isQuietSince(since) && s.Issues.isQuietSince(since)
+		default:
+			return false
+		}
+	}
 	var quiet Streams
-	if s.Streams.Has(StreamCommits) && s.PushedAt.Before(since) {
-		quiet = quiet.With(StreamCommits)
-	}
-	if s.Streams.Has(StreamPulls) && s.Pulls.isQuietSince(since) {
-		quiet = quiet.With(StreamPulls)
-	}
-	if s.Streams.Has(StreamComments) && s.Pulls.isQuietSince(since) && s.Issues.isQuietSince(since) {
-		quiet = quiet.With(StreamComments)
-	}
-	if s.Streams.Has(StreamIssues) && s.Issues.isQuietSince(since) {
-		quiet = quiet.With(StreamIssues)
+	for _, stream := range AllStreams() {
+		if s.Streams.Has(stream) && isQuiet(stream.Base()) {
+			quiet = quiet.With(stream)
+		}
 	}
 	return quiet
 }

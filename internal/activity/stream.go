@@ -13,19 +13,40 @@ type Stream uint8
 
 // The streams, in the order of their stored values.
 const (
-	StreamCommits  Stream = iota // commits of the default branch, with their lines
-	StreamPulls                  // pull requests with their reviews
-	StreamComments               // conversation comments of issues and pull requests
-	StreamIssues                 // issues with their closings, without pull requests
+	StreamCommits   Stream = iota // commits of the default branch, with their lines
+	StreamPulls                   // pull requests with their reviews
+	StreamComments                // conversation comments of issues and pull requests
+	StreamIssues                  // issues with their closings, without pull requests
+	StreamPullFlow                // durations and sizes of pull requests: read with StreamPulls, recorded apart
+	StreamIssueFlow               // durations of issues: read with StreamIssues, recorded apart
 )
 
 // NumStreams is the number of streams. Arrays over streams are indexed by the Stream itself.
-const NumStreams = 4
+const NumStreams = 6
 
 // AllStreams returns every stream, in the order of their values.
 func AllStreams() [NumStreams]Stream {
-	return [NumStreams]Stream{StreamCommits, StreamPulls, StreamComments, StreamIssues}
+	return [NumStreams]Stream{
+		StreamCommits, StreamPulls, StreamComments, StreamIssues, StreamPullFlow, StreamIssueFlow,
+	}
 }
+
+// Base returns the stream in whose listing a stream is read: another one for a stream that is recorded apart. What is
+// read of such a stream can fail, or be switched off, without the other one, and ledgers may have the other one alone.
+// Its signals are those of the other one.
+func (s Stream) Base() Stream {
+	switch s {
+	case StreamPullFlow:
+		return StreamPulls
+	case StreamIssueFlow:
+		return StreamIssues
+	default:
+		return s
+	}
+}
+
+// FlowStreams are the streams of durations and sizes.
+const FlowStreams Streams = 1<<StreamPullFlow | 1<<StreamIssueFlow
 
 // String returns the stream's name in logs, in stored keys and in the messages of jobs.
 func (s Stream) String() string {
@@ -38,6 +59,10 @@ func (s Stream) String() string {
 		return "comments"
 	case StreamIssues:
 		return "issues"
+	case StreamPullFlow:
+		return "pull_flow"
+	case StreamIssueFlow:
+		return "issue_flow"
 	default:
 		return "unknown"
 	}
@@ -69,6 +94,16 @@ func (set Streams) With(s Stream) Streams { return set | 1<<s }
 
 // Without returns the set with s removed.
 func (set Streams) Without(s Stream) Streams { return set &^ (1 << s) }
+
+// WithDependent returns the set with the streams added that are read in the listings of its streams.
+func (set Streams) WithDependent() Streams {
+	for _, s := range AllStreams() {
+		if set.Has(s.Base()) {
+			set = set.With(s)
+		}
+	}
+	return set
+}
 
 // Len returns the number of streams in the set.
 func (set Streams) Len() int { return bits.OnesCount8(uint8(set)) }

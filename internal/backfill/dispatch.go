@@ -197,11 +197,11 @@ func oldestPublished(claims []Claim) time.Time {
 	return first
 }
 
-// reasonFor returns ReasonInitial when the whole gap is from before the repository was first seen, else the reason that
+// reasonFor returns ReasonInitial when the whole gap is from before the contact of the stream, else the reason that
 // a pass recorded, else ReasonSweep.
 func (d *Dispatcher) reasonFor(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) Reason {
-	if r.FirstSeen.After(w.Start) {
-		w.Start = r.FirstSeen
+	if contact := r.Contact(s); contact.After(w.Start) {
+		w.Start = contact
 	}
 	if !r.Missing[s].Overlaps(w) {
 		return ReasonInitial

@@ -107,7 +107,7 @@ func alignOutward(w activity.Window, step time.Duration) activity.Window {
 // pull requests stays whole: GitHub lists them from the newest on, so that an older piece would read all newer ones
 // again.
 func splitWindow(w activity.Window, s activity.Stream) []activity.Window {
-	if s == activity.StreamPulls {
+	if s.Base() == activity.StreamPulls {
 		return []activity.Window{w}
 	}
 	var list []activity.Window

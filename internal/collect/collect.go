@@ -87,6 +87,8 @@ type Settings struct {
 	// BackfillEnabled leaves gaps to backfill, which reads them with Fill: the next pass continues after them.
 	// Otherwise the next pass reads the last 24 h of a gap itself.
 	BackfillEnabled bool
+	// DisabledStreams are not read, as if they were disabled in every repository.
+	DisabledStreams activity.Streams
 	// WithoutLines reads commits without their lines.
 	WithoutLines bool
 	// ReadsStocks counts what is open in repositories. Without it stocks of former passes are kept up as outdated.
@@ -142,12 +144,36 @@ func (c *Collector) Now() time.Time {
 	return c.settings.Now().Add(min(0, c.settings.Skew())).UTC().Truncate(time.Second)
 }
 
-// readActivity reads from the source, with or without the lines of commits.
-func (c *Collector) readActivity(ctx context.Context, req github.ReadRequest,
-	emit func([]activity.Event) error,
+// readActivity reads from the source, with or without the lines of commits. It leaves out events of later streams from
+// before they are wanted: of those the ledger would have some, of items that were updated since.
+func (c *Collector) readActivity(
+	ctx context.Context, req github.ReadRequest, wanted wantedSince, emit func([]activity.Event) error,
 ) github.ReadResult {
 	req.SkipLines = c.settings.WithoutLines
-	return c.settings.Source.Read(ctx, req, emit)
+	return c.settings.Source.Read(ctx, req, func(events []activity.Event) error { return emit(wanted.keep(events)) })
+}
+
+// wantedSince has the times from which the events of a repository's later streams are wanted, by stream. It is nil
+// where all streams are as old as the repository.
+type wantedSince map[activity.Stream]time.Time
+
+func newWantedSince(r *ledger.RepoCoverage) wantedSince {
+	var wanted wantedSince
+	for _, c := range r.Contacts {
+		if wanted == nil {
+			wanted = make(wantedSince, len(r.Contacts))
+		}
+		wanted[c.Stream] = r.WantedSince(c.Stream)
+	}
+	return wanted
+}
+
+// keep returns the events that are wanted.
+func (w wantedSince) keep(events []activity.Event) []activity.Event {
+	if w == nil {
+		return events
+	}
+	return slices.DeleteFunc(events, func(e activity.Event) bool { return e.Time.Before(w[e.Kind.Stream()]) })
 }
 
 // commit commits a batch of a source, sourceLeader or sourceWorker, together with the pending tallies. If it fails they

@@ -20,10 +20,12 @@ func compareDisabled(
 	r *activity.Repository, repoCov *ledger.RepoCoverage, edge, now time.Time,
 ) (*ledger.RepoProgress, *ledger.RepoCoverage) {
 	before, after := repoCov.Signals.Disabled, r.Signals.Disabled
-	r.Signals.DisabledSince = disabledSince(after, &repoCov.Signals, edge)
+	var missed []ledger.StreamWindow
+	r.Signals.DisabledSince, missed = disabledSince(after, &repoCov.Signals, edge)
 	var change *ledger.RepoProgress
 	if after&^before != 0 {
 		recorded := disabledChange(repoCov, before|after, r.Signals.DisabledSince, now)
+		recorded.Missed = missed
 		change = &recorded
 	}
 	enabled := before &^ after
@@ -44,7 +46,9 @@ func addReturnedStreams(
 	change *ledger.RepoProgress, r *activity.Repository, repoCov *ledger.RepoCoverage, now time.Time,
 ) {
 	before, after := repoCov.Signals.Disabled, r.Signals.Disabled
-	r.Signals.DisabledSince = disabledSince(after, &repoCov.Signals, repoCov.GoneSince)
+	var missed []ledger.StreamWindow
+	r.Signals.DisabledSince, missed = disabledSince(after, &repoCov.Signals, repoCov.GoneSince)
+	change.Missed = append(change.Missed, missed...)
 	if before != after {
 		recorded := disabledChange(repoCov, after, r.Signals.DisabledSince, now)
 		change.Signals, change.Observed = recorded.Signals, recorded.Observed
@@ -52,17 +56,26 @@ func addReturnedStreams(
 	change.Missed = append(change.Missed, missedWhileDisabled(before&^after, repoCov.Signals.DisabledSince, now)...)
 }
 
-// disabledSince returns the time up to which the disabled streams were read: the recorded one where streams were
-// disabled before, otherwise the repository's edge. It is zero when no stream is disabled.
-func disabledSince(disabled activity.Streams, before *activity.Signals, edge time.Time) time.Time {
+// disabledSince returns the time up to which the disabled streams were read: the recorded one where no further stream is
+// disabled, otherwise the repository's edge. Then it returns what was not read until the edge of those that were disabled
+// before. The time is zero when no stream is disabled.
+func disabledSince(
+	disabled activity.Streams, before *activity.Signals, edge time.Time,
+) (time.Time, []ledger.StreamWindow) {
 	switch {
 	case disabled == 0:
-		return time.Time{}
-	case before.Disabled != 0:
-		return before.DisabledSince
+		return time.Time{}, nil
+	case before.Disabled != 0 && disabled&^before.Disabled == 0:
+		return before.DisabledSince, nil
 	default:
-		return edge
+		return edge, missedWhileDisabled(before.Disabled, before.DisabledSince, edge)
 	}
+}
+
+// knownDisabled returns the recorded disabled streams of a repository whose features are unknown, without those that
+// the settings may have disabled.
+func knownDisabled(recorded *activity.Signals) activity.Streams {
+	return (recorded.Disabled &^ activity.FlowStreams).WithDependent()
 }
 
 // disabledChange returns the progress that records which streams are disabled. The other signals keep their values and

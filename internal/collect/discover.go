@@ -69,7 +69,8 @@ func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 	unseen := c.unseenBefore(cov)
 	p := &planner{
 		org: c.settings.Org, cov: cov, start: start, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		backfillEnabled: c.settings.BackfillEnabled, matched: c.settings.Filter.newPatternMatches(),
+		disabled: c.settings.DisabledStreams, backfillEnabled: c.settings.BackfillEnabled,
+		matched:  c.settings.Filter.newPatternMatches(),
 		presence: newPresence(len(cov.Repos), func(repo int64) bool { return unseen[repo] }),
 		plan:     plan{ifUnread: make(map[int64]*ifUnread)},
 	}

@@ -122,14 +122,14 @@ func findRepository(cov *ledger.Coverage, request *FillRequest) *ledger.RepoCove
 func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, request *FillRequest) reading {
 	todo := reading{request: github.ReadRequest{
 		Org: c.settings.Org, Repo: c.Repository(r), Priority: request.Priority,
-	}}
+	}, wanted: newWantedSince(r)}
 	for _, s := range activity.AllStreams() {
 		if !request.Streams.Has(s) || r.Signals.Disabled.Has(s) {
 			continue // a disabled stream has nothing to read
 		}
 		missing := r.Missing[s]
 		if request.Force {
-			missing = activity.Windows{{Start: r.Since, End: cov.RepoEdge(r, s)}}
+			missing = activity.Windows{{Start: r.WantedSince(s), End: cov.RepoEdge(r, s)}}
 		}
 		if w := boundsWithin(missing, request.Window); !w.IsEmpty() {
 			todo.addWindow(s, w)
@@ -175,7 +175,7 @@ func (r *reading) addWindow(s activity.Stream, w activity.Window) {
 // store or of the context. basis is that of the coverage that the windows are from.
 func (c *Collector) readWindow(ctx context.Context, todo *reading, basis string) (github.ReadResult, int, error) {
 	pages := &pageCommitter{collector: c, source: sourceWorker, repo: todo.request.Repo.ID, basis: basis}
-	result := c.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
+	result := c.readActivity(ctx, pages.withHeads(todo.request), todo.wanted, func(events []activity.Event) error {
 		return pages.add(ctx, events)
 	})
 	if ctx.Err() != nil {

@@ -136,9 +136,8 @@ func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 	pages := &pageCommitter{
 		collector: r.collector, fence: r.fence, source: sourceLeader, repo: todo.request.Repo.ID, basis: r.plan.basis,
 	}
-	result := r.collector.readActivity(ctx, pages.withHeads(todo.request), func(events []activity.Event) error {
-		return pages.add(ctx, events)
-	})
+	result := r.collector.readActivity(ctx, pages.withHeads(todo.request), todo.wanted,
+		func(events []activity.Event) error { return pages.add(ctx, events) })
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -50,7 +50,7 @@ func TestPassesRecordADayOfActivity(t *testing.T) {
 func requireAllRecorded(t *testing.T, b *bench, data *githubtest.Dataset) {
 	t.Helper()
 	now := b.clock.Now()
-	want := make(map[ledgerview.Series][activity.NumKinds]uint64)
+	want := make(map[ledgerview.Series][activity.NumAuthorKinds]uint64)
 	count := func(repo string, login *string, otherwise string, kind activity.Kind, at time.Time) {
 		if at.After(now) {
 			return
@@ -84,9 +84,10 @@ func requireAllRecorded(t *testing.T, b *bench, data *githubtest.Dataset) {
 			count(is.Repo, is.Login, activity.LoginGhost, activity.KindIssueClosed, at)
 		}
 	}
-	got := make(map[ledgerview.Series][activity.NumKinds]uint64)
+	got := make(map[ledgerview.Series][activity.NumAuthorKinds]uint64)
 	for series, v := range b.metrics() {
-		got[series] = [activity.NumKinds]uint64(v.Of[ledgerview.MetricTotal : ledgerview.MetricTotal+activity.NumKinds])
+		totals := v.Of[ledgerview.MetricTotal:]
+		got[series] = [activity.NumAuthorKinds]uint64(totals[:activity.NumAuthorKinds])
 	}
 	require.Equal(t, want, got)
 }
@@ -149,7 +150,7 @@ func TestPassCost(t *testing.T) {
 	b.server.ResetRequests()
 	changed := b.pass()
 	require.Equal(t, 50, changed.Changed)
-	require.Equal(t, 50*5, changed.Events)
+	require.Equal(t, 50*(5+4), changed.Events, "four of them of the flow of pull requests")
 	require.Empty(t, changed.Failures)
 	require.LessOrEqual(t, len(b.server.Requests()), 90)
 	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 45)
@@ -172,7 +173,7 @@ func TestFirstContact(t *testing.T) {
 		b := newBench(t, api, data)
 		missing, events := commits, 2
 		if api == github.APIREST {
-			missing, events = commits|pulls, 1
+			missing, events = (commits | pulls).WithDependent(), 1
 		}
 		require.Equal(t, events, b.pass().Events)
 		cov := b.coverage()
@@ -665,10 +666,10 @@ func TestReconcile(t *testing.T) {
 	require.Zero(t, b.pass().Events)
 	result, err = b.collector.Reconcile(t.Context(), 1)
 	require.NoError(t, err)
-	require.Equal(t, 1, result.Found)
+	require.Equal(t, 3, result.Found, "the review, and that it is the first one and the first approval")
 	b.clock.Advance(interval)
 	b.pass()
-	require.Equal(t, uint64(1), b.tally(TallyReconciled))
+	require.Equal(t, uint64(3), b.tally(TallyReconciled))
 	require.Equal(t, uint64(1), b.metrics().total("one", activity.KindReviewSubmitted))
 }
 

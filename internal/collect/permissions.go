@@ -30,9 +30,9 @@ func permissionOf(s activity.Stream) string {
 	switch s {
 	case activity.StreamCommits:
 		return "contents"
-	case activity.StreamPulls:
+	case activity.StreamPulls, activity.StreamPullFlow:
 		return "pull_requests"
-	case activity.StreamComments, activity.StreamIssues:
+	case activity.StreamComments, activity.StreamIssues, activity.StreamIssueFlow:
 		return "issues"
 	default:
 		return ""

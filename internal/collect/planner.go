@@ -4,6 +4,7 @@
 package collect
 
 import (
+	"slices"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
@@ -14,7 +15,9 @@ import (
 // planner makes a plan from the coverage and from what is discovered, page by page. It does no I/O. Of the discovered
 // repositories it keeps the ids and the readings.
 type planner struct {
-	org             string
+	org string
+	// disabled are the streams that the settings disable.
+	disabled        activity.Streams
 	cov             *ledger.Coverage
 	start           time.Time
 	lookback        time.Duration
@@ -89,8 +92,9 @@ func (p *planner) planRepository(r *activity.Repository) bool {
 			return false // neither the filter nor the disabled streams can be applied
 		}
 		r.Fork, r.Archived = false, false
-		r.Signals.Archived, r.Signals.Disabled = repoCov.Signals.Archived, repoCov.Signals.Disabled
+		r.Signals.Archived, r.Signals.Disabled = repoCov.Signals.Archived, knownDisabled(&repoCov.Signals)
 	}
+	r.Signals.Disabled |= p.disabled
 	switch p.filter.decide(r) {
 	case filterExcluded:
 		return false
@@ -134,7 +138,7 @@ func (p *planner) planFirstSeen(
 	var quiet activity.Streams
 	if repoCov == nil {
 		change.FirstSeen, change.Since = p.start, missing.Start
-		r.Signals.DisabledSince = disabledSince(r.Signals.Disabled, &activity.Signals{}, missing.Start)
+		r.Signals.DisabledSince, _ = disabledSince(r.Signals.Disabled, &activity.Signals{}, missing.Start)
 		quiet = r.Signals.QuietStreams(missing.Start.Add(-recentWindow)) | r.Signals.Disabled
 	} else {
 		missing.Start = repoCov.GoneSince
@@ -147,7 +151,8 @@ func (p *planner) planFirstSeen(
 		}
 	}
 	if repoCov != nil {
-		change.Missed = append(change.Missed, p.missedBeforeStreams(repoCov)...)
+		missed := p.missedBeforeStreams(repoCov)
+		change.Missed, change.Contacts = append(change.Missed, missed...), p.contacts(repoCov, missed)
 	}
 	if quiet != 0 && repoCov == nil {
 		change.Signals, change.Observed = signalsAsRead(&r.Signals, quiet, p.start), p.start
@@ -165,17 +170,29 @@ func (p *planner) planFirstSeen(
 // missedBeforeStreams returns the wanted windows of the streams that the ledger does not have of a repository, because
 // an earlier version did not know them.
 func (p *planner) missedBeforeStreams(repoCov *ledger.RepoCoverage) []ledger.StreamWindow {
-	window := activity.Window{Start: p.start.Add(-p.lookback), End: p.start}
-	if repoCov.Since.After(window.Start) {
-		window.Start = repoCov.Since
-	}
 	var missed []ledger.StreamWindow
 	for _, s := range activity.AllStreams() {
 		if !repoCov.Streams.Has(s) {
-			missed = append(missed, ledger.StreamWindow{Stream: s, Window: window})
+			later := ledger.RepoCoverage{
+				FirstSeen: repoCov.FirstSeen, Since: repoCov.Since,
+				Contacts: []ledger.StreamContact{{Stream: s, At: p.start}},
+			}
+			missed = append(missed, ledger.StreamWindow{
+				Stream: s, Window: activity.Window{Start: later.WantedSince(s), End: p.start},
+			})
 		}
 	}
 	return missed
+}
+
+// contacts returns the contacts of a repository with those of the streams that are missed because the ledger does not
+// have them.
+func (p *planner) contacts(repoCov *ledger.RepoCoverage, missed []ledger.StreamWindow) []ledger.StreamContact {
+	contacts := slices.Clone(repoCov.Contacts)
+	for _, w := range missed {
+		contacts = append(contacts, ledger.StreamContact{Stream: w.Stream, At: p.start})
+	}
+	return contacts
 }
 
 // introduceStreams plans the streams that the ledger does not have of a recorded repository, as planFirstSeen does a
@@ -188,7 +205,7 @@ func (p *planner) introduceStreams(
 	if len(missing) == 0 {
 		return repoCov, 0
 	}
-	change := ledger.RepoProgress{ID: r.ID, Streams: activity.EveryStream}
+	change := ledger.RepoProgress{ID: r.ID, Streams: activity.EveryStream, Contacts: p.contacts(repoCov, missing)}
 	signals, observed := repoCov.Signals, repoCov.Observed
 	var quiet activity.Streams
 	for _, w := range missing {
@@ -320,6 +337,7 @@ func (p *planner) newReading(
 		observed: p.start,
 		previous: repoCov.Signals,
 		lagging:  lags,
+		wanted:   newWantedSince(repoCov),
 		request:  github.ReadRequest{Org: p.org, Repo: *r, Streams: streams},
 	}
 	for _, s := range activity.AllStreams() {

@@ -16,19 +16,27 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/varint"
 )
 
+// pullStreams are the streams that are read in the listing of pull requests.
+var pullStreams = activity.StreamsOf(activity.StreamPulls).WithDependent()
+
 // scanKey returns the key of the entry that stores how far a failed reading of a repository's pull requests got. It is
-// committed together with the last events of that reading.
-func scanKey(repo int64) ledger.EntryKey {
-	return ledger.EntryKey{Name: ledger.EntryPullsScan, Repo: repo}
+// committed together with the last events of that reading. A reading with their flow has another one: what was emitted
+// without it is read again.
+func scanKey(request *github.ReadRequest) ledger.EntryKey {
+	key := ledger.EntryKey{Name: ledger.EntryPullsScan, Repo: request.Repo.ID}
+	if request.Streams.Has(activity.StreamPullFlow) {
+		key.Sub = activity.StreamPullFlow.String()
+	}
+	return key
 }
 
 // loadPullScans adds the stored scans to the request. They are read from the store and not from this replica's view,
 // because the store may have been reset since.
 func (c *Collector) loadPullScans(ctx context.Context, todo *reading) error {
-	if !todo.request.Streams.Has(activity.StreamPulls) {
+	if todo.request.Streams&pullStreams == 0 {
 		return nil
 	}
-	key := scanKey(todo.request.Repo.ID)
+	key := scanKey(&todo.request)
 	entries, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, []ledger.EntryKey{key})
 	if err != nil {
 		return &StoreError{err}
@@ -39,10 +47,11 @@ func (c *Collector) loadPullScans(ctx context.Context, todo *reading) error {
 
 // scanEntries returns the entry of how far a failed reading got; none when that is no further than before.
 func scanEntries(todo *reading, result *github.ReadResult, now time.Time) []ledger.Entry {
-	if result.Failed[activity.StreamPulls] == nil || slices.Equal(result.PullScans, todo.request.PullScans) {
+	hasFailed := result.Failed[activity.StreamPulls] != nil || result.Failed[activity.StreamPullFlow] != nil
+	if !hasFailed || slices.Equal(result.PullScans, todo.request.PullScans) {
 		return nil
 	}
-	return []ledger.Entry{{EntryKey: scanKey(todo.request.Repo.ID), Data: encodeScans(result.PullScans), Observed: now}}
+	return []ledger.Entry{{EntryKey: scanKey(&todo.request), Data: encodeScans(result.PullScans), Observed: now}}
 }
 
 // encodeScans writes the times in seconds since 1970, as varints.

@@ -22,6 +22,7 @@ type reading struct {
 	previous activity.Signals
 	// lagging are the streams with a gap right before windows.
 	lagging activity.Streams
+	wanted  wantedSince
 }
 
 // readFromHead makes the reading walk commits from the present head to the one that was read last, so that no commit is

@@ -81,7 +81,7 @@ func (c *Collector) reconcileRepo(
 	}
 	present := newSweeps(&request, &settled)
 	pages := &pageCommitter{repo: r.ID}
-	read := c.readActivity(ctx, pages.withHeads(request), func(events []activity.Event) error {
+	read := c.readActivity(ctx, pages.withHeads(request), newWantedSince(r), func(events []activity.Event) error {
 		present.add(events)
 		old, fresh := splitByTime(events, &settled)
 		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old, Progress: pages.progress()})
@@ -110,7 +110,7 @@ type sweeps []ledger.Sweep
 // read it.
 func newSweeps(request *github.ReadRequest, settled *[activity.NumStreams]time.Time) sweeps {
 	var list sweeps
-	for _, kind := range activity.Kinds() {
+	for _, kind := range activity.AuthorKinds() {
 		s := kind.Stream()
 		if !kind.Spec().CanVanish || !request.Streams.Has(s) {
 			continue

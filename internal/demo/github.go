@@ -45,6 +45,7 @@ func NewGitHub(fsys fs.FS, token string, start time.Time, speed float64) (*GitHu
 		return nil, err
 	}
 	addTeams(data)
+	data.Enrich()
 	g := &GitHub{
 		Data: data, Copilot: copilottest.GenerateDemo(busiest(data, copilotUsers), copilotDays, start),
 		Timeline: githubtest.Timeline{Pivot: pivotFor(data.LastEventTime(), start), Start: start, Speed: speed},

@@ -56,6 +56,7 @@ func (h *History) Write(w io.Writer) error {
 	}
 	h.writeLastEvents(out, series)
 	h.writeStocks(out)
+	h.writeFlow(out)
 	h.writeCopilot(out)
 	_, _ = out.WriteString("# EOF\n")
 	return out.Flush()

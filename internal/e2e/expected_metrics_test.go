@@ -9,7 +9,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// series identifies a series of the activity metrics.
+// series identifies a series of the activity metrics. Of those by repository, user is the label le.
 type series struct{ metric, repo, user string }
 
 // expectedMetrics computes the activity metrics from the data files in the plainest way: it shares no code with the
@@ -51,6 +51,7 @@ func expectedAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible,
 			t.addEvent("issues_closed", is.Repo, author, at)
 		}
 	}
+	t.addFlow()
 	return t.metrics
 }
 

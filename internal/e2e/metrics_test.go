@@ -21,11 +21,12 @@ import (
 
 const org = "open-telemetry"
 
-// loadData returns the recorded data of the organization.
+// loadData returns the recorded data of the organization, with drafts, closings and lines of pull requests.
 func loadData(t *testing.T) *githubtest.Dataset {
 	t.Helper()
 	data, err := githubtest.LoadDataset(os.DirFS("../../testdata/open-telemetry"))
 	require.NoError(t, err)
+	data.Enrich()
 	return data
 }
 

@@ -88,9 +88,9 @@ func (p *prometheus) query(ctx context.Context, promql string, at time.Time) ([]
 	return answer.Data.Result, nil
 }
 
-// activity returns the activity metrics at a time. It fails when a series has a label that it should not have.
+// activity returns the metrics of activity and flow at a time. It fails when a series has a label that it should not have.
 func (p *prometheus) activity(ctx context.Context, org string, at time.Time) (map[series]float64, error) {
-	samples, err := p.query(ctx, fmt.Sprintf(`{__name__=~"gh_activity_.+",org=%q}`, org), at)
+	samples, err := p.query(ctx, fmt.Sprintf(`{__name__=~"gh_(activity|pr|issue)_.+",org=%q}`, org), at)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (p *prometheus) activity(ctx context.Context, org string, at time.Time) (ma
 	for _, s := range samples {
 		for label := range s.Metric {
 			switch label {
-			case "__name__", "job", "instance", "org", "repo", "user":
+			case "__name__", "job", "instance", "org", "repo", "user", "le":
 			default:
 				return nil, fmt.Errorf("label %q on %s", label, s.Metric["__name__"])
 			}
@@ -107,7 +107,7 @@ func (p *prometheus) activity(ctx context.Context, org string, at time.Time) (ma
 		if err != nil {
 			return nil, err
 		}
-		found[series{s.Metric["__name__"], s.Metric["repo"], s.Metric["user"]}] = value
+		found[series{s.Metric["__name__"], s.Metric["repo"], s.Metric["user"] + s.Metric["le"]}] = value
 	}
 	return found, nil
 }

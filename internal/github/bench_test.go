@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,6 +142,9 @@ func (b *bench) repo(name string) activity.Repository {
 // everyStream has all streams, for since.
 var everyStream = func() []activity.Stream { all := activity.AllStreams(); return all[:] }()
 
+// numListings is the number of listings of a repository, of which some are those of two streams.
+const numListings = 4
+
 // since returns a request for everything of the streams from a time on.
 func since(repo activity.Repository, at time.Time, streams ...activity.Stream) github.ReadRequest {
 	r := github.ReadRequest{Org: org, Repo: repo, Streams: activity.StreamsOf(streams...)}
@@ -180,10 +184,15 @@ func (b *bench) all(request github.ReadRequest) []activity.Event {
 // users counts events by kind and user.
 func users(events []activity.Event) map[string]int {
 	counts := make(map[string]int)
-	for _, e := range events {
+	for _, e := range authored(events) {
 		counts[e.Kind.String()+" "+e.Actor.Login]++
 	}
 	return counts
+}
+
+// authored gives the events that have an author.
+func authored(events []activity.Event) []activity.Event {
+	return slices.DeleteFunc(slices.Clone(events), func(e activity.Event) bool { return e.Kind.IsOfRepository() })
 }
 
 func (b *bench) requests(route string) int {

@@ -3,7 +3,10 @@
 
 package github
 
-import "github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+import (
+	"github.com/seed-358c4d9d/githubexporter/internal/flow"
+	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
+)
 
 // API selects the APIs of GitHub that a Client uses.
 type API string
@@ -17,6 +20,8 @@ const (
 // Settings configure a Client.
 type Settings struct {
 	API API
+	// Flow are the rules of durations and sizes.
+	Flow flow.Rules
 	// OnSchemaError is called for each query that the server's GraphQL schema refuses, once an hour for each; nil for
 	// no call. It must not block.
 	OnSchemaError func(*SchemaError)

@@ -28,8 +28,9 @@ type document struct {
 var (
 	discoverQuery    = mustDocument("Discover", readDocument("discover"))
 	lookupQuery      = mustDocument("Lookup", readDocument("lookup"))
-	activityQuery    = mustDocument("Activity", readDocument("activity")+readDocument("fragments"))
+	activityQuery    = mustDocument("Activity", readDocument("activity")+readDocument("fragments")+readDocument("timeline_items"))
 	reviewsQuery     = mustDocument("Reviews", readDocument("reviews"))
+	timelineQuery    = mustDocument("Timeline", readDocument("timeline")+readDocument("timeline_items"))
 	linesQuery       = mustDocument("Lines", readDocument("lines"))
 	teamsQuery       = mustDocument("Teams", readDocument("teams"))
 	teamMembersQuery = mustDocument("TeamMembers", readDocument("team_members"))
@@ -74,7 +75,7 @@ func newGroupQueries(most int) map[int]document {
 		if err := source.Execute(&text, indexes); err != nil {
 			panic(err) // it is embedded
 		}
-		queries[n] = mustDocument("Activities", text.String()+readDocument("fragments"))
+		queries[n] = mustDocument("Activities", text.String()+readDocument("fragments")+readDocument("timeline_items"))
 	}
 	return queries
 }

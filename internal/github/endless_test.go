@@ -54,7 +54,7 @@ const (
 	oneCommit = `{"sha":"{sha}","commit":{"author":{"name":"a"},"committer":{"date":"2026-03-11T12:00:00Z"}},` +
 		`"parents":[{"sha":"b"},{"sha":"c"}]}`
 	onePull = `{"id":{n},"number":{n},"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z",` +
-		`"user":null}`
+		`"user":null,"draft":false,"state":"closed","event":"closed"}`
 	discovery = activity.Stream(activity.NumStreams)
 	history   = `"oid":"{sha}","history":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[{"id":"C",` +
 		`"oid":"{sha}","committedDate":"2026-03-11T12:00:00Z","additions":1,"deletions":1,"author":null,` +
@@ -70,7 +70,8 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 		`"isEmpty":false}]}}}}`
 	commits := `{"data":{"byId":{"object":{` + history + `},"defaultBranchRef":{"target":{` + history + `}}}}}`
 	reviews := `"reviews":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[]}`
-	pulls := `{"data":{"node":{` + reviews + `},"byId":{"pullRequests":{"pageInfo":{"hasNextPage":%t,` +
+	changes := `"timelineItems":{"pageInfo":{"hasNextPage":true,"endCursor":"{n}"},"nodes":[]}`
+	pulls := `{"data":{"node":{` + reviews + "," + changes + `},"byId":{"pullRequests":{"pageInfo":{"hasNextPage":%t,` +
 		`"endCursor":"{n}"},"nodes":[{"id":"P","number":{n},"createdAt":"2026-03-11T12:00:00Z",` +
 		`"updatedAt":"2026-03-11T12:00:00Z","author":null,%s}]}}}}`
 	none := `"reviews":{"pageInfo":{"hasNextPage":false,"endCursor":null},"nodes":[]}`
@@ -94,6 +95,14 @@ func TestNoListingGoesOnForEver(t *testing.T) {
 		"reviews": {
 			APIGraphQL, activity.StreamPulls, "",
 			&endless{body: fmt.Sprintf(pulls, false, reviews)},
+		},
+		"changes": {
+			APIGraphQL, activity.StreamPullFlow, "",
+			&endless{body: fmt.Sprintf(pulls, false, none+`,"isDraft":false,"additions":0,"deletions":0,`+changes)},
+		},
+		"REST changes": {
+			APIREST, activity.StreamPullFlow, noReviews,
+			&endless{body: `[` + onePull + `]`, link: nextLink},
 		},
 		"comments of one time": {
 			APIGraphQL, activity.StreamComments, "",

@@ -127,6 +127,13 @@ func FuzzGraphQLAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"data":null,"errors":[{"message":"Something went wrong","path":["organization",0,null]}]}`))
 	f.Add(200, []byte(
 		`{"data":{"rateLimit":{"cost":"x"},"byId":{"defaultBranchRef":{"target":{"oid":"0123456789012345678901234567890123456789","history":{"pageInfo":{"hasNextPage":false},"nodes":[{"oid":"0123456789012345678901234567890123456789","committedDate":"12200-05-05T00:00:00Z","additions":"many","author":{"user":{"login":7}},"parents":{"totalCount":1,"nodes":[]}}]}}},"pullRequests":{"nodes":[{"id":"P","number":1e400,"createdAt":7,"updatedAt":"12200-05-05T00:00:00Z","reviews":{"nodes":[{"fullDatabaseId":[],"submittedAt":7}]}}]}}}}`))
+	f.Add(200, []byte(`{"data":{"byId":{"pullRequests":{"nodes":[{"id":"P","number":1,"isDraft":false,"additions":3,`+
+		`"deletions":1e9,"createdAt":"2026-03-11T12:00:00Z","updatedAt":"2026-03-12T12:00:00Z",`+
+		`"mergedAt":"2026-03-12T12:00:00Z","closedAt":null,"author":null,"reviews":{"nodes":[{"fullDatabaseId":"9",`+
+		`"submittedAt":"2026-03-11T13:00:00Z","state":"DISMISSED","author":null}]},"timelineItems":{"nodes":[`+
+		`{"__typename":"ReviewDismissedEvent","createdAt":"2026-03-11T14:00:00Z","previousReviewState":"APPROVED",`+
+		`"review":{"fullDatabaseId":"9"}},{"__typename":"ReadyForReviewEvent","createdAt":"12200-05-05T00:00:00Z"},`+
+		`{"__typename":"ClosedEvent","createdAt":"2026-03-12T12:00:00Z"},null]}}]}}}}`))
 	f.Add(502, []byte(`<html>`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		if status < 200 || status > 599 || (status >= 300 && status < 400) {
@@ -147,6 +154,10 @@ func FuzzRESTAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"status":"diverged","total_commits":1,`+
 		`"commits":[{"sha":"0123456789012345678901234567890123456789","parents":[],`+
 		`"commit":{"committer":{"date":"2026-03-11T12:00:00Z"}}}]}`), "")
+	f.Add(200, []byte(`[{"number":1,"id":2,"user":null,"state":"closed","draft":false,"additions":7,"deletions":-7,`+
+		`"created_at":"2026-03-11T12:00:00Z","updated_at":"2026-03-11T12:00:00Z","closed_at":"2026-03-11T12:00:00Z",`+
+		`"merged_at":"2026-03-11T12:00:00Z","submitted_at":"2026-03-11T12:00:00Z","event":"review_dismissed",`+
+		`"dismissed_review":{"state":"approved","review_id":2}}]`), "")
 	f.Add(403, []byte(`{"message":"You have exceeded a secondary rate limit"}`), "")
 	f.Add(200, []byte(`[{"id":18446744073709551616,"sha":"0123456789012345678901234567890123456789",`+
 		`"commit":{"committer":{"date":"12200-05-05T00:00:00Z"}},"parents":[],"number":1,"user":{"login":7},`+

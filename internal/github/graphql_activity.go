@@ -130,6 +130,10 @@ func (r *reader) readActivity(ctx context.Context, sources []*streamSource) {
 		r.readApart(ctx, sources)
 		return
 	}
+	if canSplit(err) && r.selectsPullFlow(sources[0].stream) {
+		r.failPullFlow(err)
+		data, errs, err = r.requestFirstPage(ctx, sources)
+	}
 	for _, s := range sources {
 		if err == nil {
 			r.result.setFailed(s.stream, s.activity.read(ctx, r, data, errs))
@@ -177,7 +181,7 @@ func (r *reader) newActivityVariables() activityVariables {
 			Lines: !r.request.SkipLines && !r.linesApart, CommitsFirst: commitsPageSize,
 			Since: r.request.commitsSince(), Until: r.request.commitsUntil(),
 		},
-		pullVariables:  pullVariables{PullsFirst: pullsPageSize},
+		pullVariables:  pullVariables{PullsFirst: pullsPageSize, flowVariables: newFlowVariables(r.client.settings.Flow, false)},
 		issueVariables: issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
 	}
 }
@@ -210,7 +214,7 @@ func (r *reader) requestActivityPage(
 	if r.request.Minimal {
 		size = sizes.smallest()
 	}
-	q := queryOptions{isSplit: full.selectsCommits() && (full.selectsOthers() || full.Lines)}
+	q := queryOptions{isSplit: full.PullFlow || full.selectsCommits() && (full.selectsOthers() || full.Lines)}
 	for {
 		q.canShrink = size > sizes.smallest()
 		data, errs, err := runQuery[activityData](ctx, r.client, q, full.withPageSize(size))

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/flow"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
@@ -20,6 +22,9 @@ const (
 	// groupPageSize is the number of rows of each stream of a repository: what happens between two passes. A repository
 	// with more is read on alone.
 	groupPageSize = 10
+	// groupFlowPageSize is that of pull requests with their flow: each of them has one connection more, for the price of
+	// twice as many without it.
+	groupFlowPageSize = 5
 	// groupMaxAge is how far back a reading in a group may begin, unless signals show that nothing happened.
 	groupMaxAge = time.Hour
 	// prefetchConcurrency bounds the queries in flight.
@@ -32,7 +37,13 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 	if c.settings.API == APIREST {
 		return
 	}
-	fit := slices.DeleteFunc(slices.Clone(requests), func(r *ReadRequest) bool { return !c.fitsGroup(r) })
+	fit := make([]*ReadRequest, 0, len(requests))
+	originals := make(map[*ReadRequest]*ReadRequest, len(requests))
+	for _, r := range requests {
+		if full := r.withBases(); c.fitsGroup(&full) {
+			fit, originals[&full] = append(fit, &full), r
+		}
+	}
 	if len(fit) < 2 {
 		return
 	}
@@ -45,6 +56,9 @@ func (c *Client) Prefetch(ctx context.Context, requests []*ReadRequest) {
 		}
 	}
 	_ = group.Wait() // nothing fails
+	for full, r := range originals {
+		r.prefetched = full.prefetched
+	}
 }
 
 // fitsGroup reports whether a short first page probably has everything.
@@ -88,7 +102,7 @@ func (c *Client) prefetchGroup(ctx context.Context, several []*ReadRequest, size
 // requestGroup sends a query for some repositories. A query that costs no less than single ones makes the next groups
 // smaller.
 func (c *Client) requestGroup(ctx context.Context, several []*ReadRequest, size int) error {
-	v := newGroupVariables(several)
+	v := newGroupVariables(several, c.settings.Flow)
 	found, errs, cost, err := runQueryWithCost[map[string]json.RawMessage](ctx, c, queryOptions{noRetry: true}, v)
 	switch {
 	case err != nil:
@@ -116,15 +130,21 @@ type groupPageSizes struct {
 	CommitsFirst int  `json:"commitsFirst"`
 	PullsFirst   int  `json:"pullsFirst"`
 	IssuesFirst  int  `json:"issuesFirst"`
+	flowVariables
 }
 
 // newGroupVariables returns the variables that select the first pages of several readings. Those have the same
 // SkipLines.
-func newGroupVariables(several []*ReadRequest) groupVariables {
+func newGroupVariables(several []*ReadRequest, rules flow.Rules) groupVariables {
+	withFlow := slices.ContainsFunc(several, func(r *ReadRequest) bool { return r.Streams.Has(activity.StreamPullFlow) })
 	v := groupVariables{shared: groupPageSizes{
 		Lines:        !several[0].SkipLines,
 		CommitsFirst: groupPageSize, PullsFirst: groupPageSize, IssuesFirst: groupPageSize,
+		flowVariables: newFlowVariables(rules, withFlow),
 	}}
+	if withFlow {
+		v.shared.PullsFirst = groupFlowPageSize
+	}
 	for _, r := range several {
 		member := memberVariables{ID: r.Repo.NodeID}
 		for _, s := range streamSources {

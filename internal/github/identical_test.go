@@ -198,7 +198,7 @@ func TestEveryKindOfAccountHasItsID(t *testing.T) {
 			review(data, 1, ago(time.Duration(i)*time.Minute)).Login = &login
 		}
 		b := newBench(t, api, data)
-		events := b.all(everything(b.repo("one")))
+		events := authored(b.all(everything(b.repo("one"))))
 		require.Len(t, events, 10)
 		for _, e := range events {
 			require.GreaterOrEqual(t, e.Actor.ID, int64(1000), e.Actor)
@@ -212,13 +212,13 @@ func TestARenamedAccountKeepsItsID(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		data := fullRepository()
 		b := newBench(t, api, data)
-		before := b.all(everything(b.repo("one")))
+		before := authored(b.all(everything(b.repo("one"))))
 		b.server.Update(func(d *githubtest.Dataset) {
 			for _, login := range []string{"ada", "bob", "eve", "kim"} {
 				d.User(login).RenamedTo = login + "-2"
 			}
 		})
-		after := b.all(everything(b.repo("one")))
+		after := authored(b.all(everything(b.repo("one"))))
 		require.Len(t, after, len(before))
 		for i := range after {
 			require.Equal(t, before[i].Actor.ID, after[i].Actor.ID)

@@ -145,6 +145,12 @@ func rich(reviews, comments int) *githubtest.Dataset {
 		p := pull(data, n+1, ago(time.Duration(n+1)*time.Hour))
 		p.MergedAt, p.ClosedAt = &merged, &merged
 		review(data, n+1, ago(20*time.Minute))
+		if reviews > 0 {
+			continue // the changes are in the smaller data
+		}
+		p.Draft, p.ReadyAt, p.Additions = true, []time.Time{ago(50 * time.Minute)}, 20
+		p.Closings, p.ReopenedAt = []time.Time{ago(45 * time.Minute)}, []time.Time{ago(40 * time.Minute)}
+		review(data, n+1, ago(35*time.Minute)).DismissedAt = new(ago(34 * time.Minute))
 	}
 	for range reviews {
 		review(data, 1, ago(time.Minute))
@@ -158,7 +164,7 @@ func rich(reviews, comments int) *githubtest.Dataset {
 // documented are the values that are null in valid responses, and what is then what it says: no account, not merged,
 // not submitted, never pushed to, no branch.
 var documented = regexp.MustCompile(
-	`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email)$`)
+	`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|closedAt|closed_at|review|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email)$`)
 
 // numbers tell questions of one kind apart, but for the places of their occurrence.
 var numbers = regexp.MustCompile(`/[0-9a-f]{40}|/[0-9]+`)

@@ -12,11 +12,11 @@ import (
 )
 
 // nullable are the fields of our queries that may be null, as "field" or "object.field": no account, not merged, not
-// submitted, never pushed to, no branch, no such commit, no limits.
+// closed, not submitted, no review any more, never pushed to, no branch, no such commit, no limits.
 var nullable = map[string]bool{
 	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true,
 	"submittedAt": true, "pushedAt": true, "defaultBranchRef": true, "object": true,
-	"databaseId": true, "rateLimit": true,
+	"databaseId": true, "rateLimit": true, "closedAt": true, "nodes.review": true, "review": true,
 }
 
 // latestUpdateDepth is the depth down to which a latest update may be null: a stream without a signal is read each

@@ -39,13 +39,13 @@ func TestStreamsOff(t *testing.T) {
 				data.Repos[0].PullsOff, data.Repos[0].IssuesOff = test.pulls, test.issues
 				b := newBench(t, api, data)
 				repo := b.repo(data.Repos[0].Name)
-				require.Equal(t, test.want, repo.Signals.Disabled)
+				require.Equal(t, test.want.WithDependent(), repo.Signals.Disabled)
 				if api == github.APIGraphQL {
 					require.Equal(t, activity.EveryStream, repo.Signals.Streams)
 				}
 				b.client.Lookup(t.Context(), org, []activity.Repository{repo}, func(s github.LookupResult) {
 					require.NoError(t, s.Err)
-					require.Equal(t, test.want, s.Repo.Signals.Disabled)
+					require.Equal(t, test.want.WithDependent(), s.Repo.Signals.Disabled)
 				})
 			})
 		}

@@ -119,7 +119,7 @@ func TestNothingNewIsOneRequest(t *testing.T) {
 		request.ReadHead = sha(0)
 		b.server.ResetRequests()
 		require.Empty(t, b.all(request))
-		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: activity.NumStreams}
+		want := map[github.API]int{github.APIGraphQL: 2, github.APIREST: numListings}
 		require.Len(t, b.server.Requests(), want[api])
 	})
 }

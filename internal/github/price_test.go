@@ -9,13 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/flow"
 	"github.com/seed-358c4d9d/githubexporter/internal/github/budget"
 )
 
 // TestPrice: what the documented formula gives for the queries that are sent.
 func TestPrice(t *testing.T) {
 	t.Parallel()
-	alone := func(commits, pulls bool, commitsFirst, pullsFirst int) variables {
+	alone := func(commits, pulls bool, commitsFirst, pullsFirst int) *activityVariables {
 		v := &activityVariables{}
 		v.ByID, v.Head, v.CommitsFirst, v.Pulls, v.PullsFirst = true, commits, commitsFirst, pulls, pullsFirst
 		return v
@@ -25,7 +27,18 @@ func TestPrice(t *testing.T) {
 		for i := range requests {
 			requests[i] = &ReadRequest{Streams: 3}
 		}
-		return newGroupVariables(requests)
+		return newGroupVariables(requests, flow.Rules{})
+	}
+	withFlow := func(v *activityVariables) *activityVariables {
+		v.PullFlow = true
+		return v
+	}
+	severalWithFlow := func(n int) groupVariables {
+		requests := make([]*ReadRequest, n)
+		for i := range requests {
+			requests[i] = &ReadRequest{Streams: activity.EveryStream}
+		}
+		return newGroupVariables(requests, flow.Rules{})
 	}
 	price := func(v variables) int {
 		encoded, err := json.Marshal(v)
@@ -52,6 +65,10 @@ func TestPrice(t *testing.T) {
 		"2 repositories at once":            {several(2), 1},  // 2 x (1 + 10 + 1 + 10)
 		"10 repositories at once":           {several(10), 2}, // 220
 		"10 repositories at once, one each": {commitsOnly(several(10)), 1},
+		"changes":                           {timelineVariables{}, 1},
+		"commits and flow":                  {withFlow(alone(true, true, 100, flowPullsPageSize)), 1}, // 101 + 1 + 2 x 13
+		"more pull requests with flow":      {withFlow(alone(false, true, 0, 50)), 1},                 // 1 + 2 x 50
+		"10 repositories with flow":         {severalWithFlow(10), 3},                                 // 10 x (11 + 11 + 11)
 	} {
 		require.Equal(t, test.want, price(test.v), name)
 		if name != "more commits than GitHub allows" {
@@ -59,6 +76,7 @@ func TestPrice(t *testing.T) {
 		}
 	}
 	for n := 2; n <= maxGroupSize; n++ {
+		require.Less(t, price(severalWithFlow(n)), n, "together is cheaper")
 		require.Less(t, price(several(n)), n, "together is cheaper")
 	}
 }

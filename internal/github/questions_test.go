@@ -68,7 +68,7 @@ func TestQuestionsAreCounted(t *testing.T) {
 			require.Len(t, outcome.Failed, activity.NumStreams)
 			failed, answered, repos := replies.takeCounts()
 			require.Equal(t, map[int64]bool{repo.ID: true}, repos)
-			require.Equal(t, []int{activity.NumStreams, 0}, []int{failed, answered}, "%s: one of each stream", name)
+			require.Equal(t, []int{numListings, 0}, []int{failed, answered}, "%s: one of each listing", name)
 			fault.Disarm()
 		}
 		for name, effect := range map[string]githubtest.Effect{

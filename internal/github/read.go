@@ -21,7 +21,9 @@ const (
 // Read emits the events of a repository page by page. Events may be repeated, and may be older than the window; of a
 // stream that did not fail, none in the window is missing. An error of emit ends the streams that are not complete.
 func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity.Event) error) ReadResult {
-	r := &reader{client: c, request: &req, emit: emit, former: newFormerTips(&req)}
+	asked := req
+	req = asked.withBases()
+	r := &reader{client: c, request: &req, asked: asked.Streams, emit: emit, former: newFormerTips(&req)}
 	r.linesApart = c.state.repos.areLinesApart(req.Repo.ID, c.transport.Now())
 	activityCtx := transport.WithScope(ctx, transport.Scope{
 		RepoID: req.Repo.ID, Patience: c.transport.NewPatience(activityPatience, req.Minimal), Priority: req.Priority,
@@ -41,6 +43,7 @@ func (c *Client) Read(ctx context.Context, req ReadRequest, emit func([]activity
 			r.readREST(commentsCtx, []*streamSource{s})
 		}
 	}
+	r.shareResults(&asked)
 	return r.result
 }
 

@@ -15,7 +15,8 @@ type ReadRequest struct {
 	Org string
 	// Repo is the repository as discovery returned it.
 	Repo activity.Repository
-	// Streams are the streams to be read.
+	// Streams are the streams to be read. One that is read in the listing of another stream may be without that one,
+	// whose events are emitted all the same.
 	Streams activity.Streams
 	// Since is the start of the window of each stream, in whole seconds and inclusive.
 	Since [activity.NumStreams]time.Time
@@ -107,6 +108,12 @@ func (o *ReadResult) setFailed(s activity.Stream, err error) {
 		o.Failed = make(map[activity.Stream]error, activity.NumStreams)
 	}
 	o.Failed[s], o.Validators[s], o.GapCoveredFrom[s] = err, Validator{}, time.Time{}
+}
+
+// drop removes what the result says of a stream.
+func (o *ReadResult) drop(s activity.Stream) {
+	delete(o.Failed, s)
+	o.CoveredFrom[s], o.GapCoveredFrom[s], o.Validators[s] = time.Time{}, time.Time{}, Validator{}
 }
 
 // Sweep lists commits of a branch: of those dated Since or later the branch has exactly Present. Present may have

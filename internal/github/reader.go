@@ -17,8 +17,10 @@ const maxPages = 5000
 type reader struct {
 	client  *Client
 	request *ReadRequest
-	emit    func([]activity.Event) error
-	result  ReadResult
+	// asked are the streams that the caller wants; request has those besides in whose listings they are read.
+	asked  activity.Streams
+	emit   func([]activity.Event) error
+	result ReadResult
 	// former is what the reading finds out about the heads of former readings.
 	former formerTips
 	// headReported says that ReadRequest.OnHead was called.
@@ -28,7 +30,9 @@ type reader struct {
 	linesApart bool
 	// forWeeklyLines says that the lines of a week are read, which is repeated when it fails.
 	forWeeklyLines bool
-	lines          linesTracker
+	// pullFlowErr is why no more is read of the flow of pull requests; nil while it is.
+	pullFlowErr error
+	lines       linesTracker
 }
 
 // emitValid emits the valid events of a page, with their times in whole seconds. Invalid ones are reported.

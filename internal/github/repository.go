@@ -16,7 +16,8 @@ import (
 const listingConcurrency = 4
 
 // disabledStreams returns the streams that have nothing to read: pull requests and issues where they are switched off,
-// and comments where both are (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown feature counts as
+// and comments where both are, with those that are read in their listings
+// (https://docs.github.com/rest/repos/repos#get-a-repository). An unknown feature counts as
 // switched on.
 func disabledStreams(pulls, issues *bool) activity.Streams {
 	var off activity.Streams
@@ -29,7 +30,7 @@ func disabledStreams(pulls, issues *bool) activity.Streams {
 	if isDisabled(pulls) && isDisabled(issues) {
 		off = off.With(activity.StreamComments)
 	}
-	return off
+	return off.WithDependent()
 }
 
 // repository converts a node. isIncomplete says that GitHub did not return a part of it: then its push time and head
@@ -48,6 +49,7 @@ func (n *repositoryNode) repository(m latestUpdates, isIncomplete bool) activity
 			repo.Signals.Streams = repo.Signals.Streams.With(source.stream)
 		}
 	}
+	repo.Signals.Streams = repo.Signals.Streams.WithDependent()
 	return repo
 }
 

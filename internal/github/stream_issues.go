@@ -188,6 +188,7 @@ func (r *reader) emitIssueNodes(ctx context.Context, nodes []*issueNode) (isLast
 			}
 		}
 		events = append(events, r.newIssueEvents(n.Number, n.Author.actor(), n.CreatedAt, closings)...)
+		events = append(events, r.issueFlowEvents(n.Number, n.CreatedAt, closings)...)
 	}
 	if err := r.emitValid(events); err != nil {
 		return isLast, err
@@ -262,6 +263,7 @@ func (r *reader) emitIssueRows(ctx context.Context, rows []*gogithub.Issue, inva
 		}
 		found := r.newIssueEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.CreatedAt.Time, closings)
 		events = append(events, found...)
+		events = append(events, r.issueFlowEvents(int64(row.GetNumber()), row.CreatedAt.Time, closings)...)
 	}
 	if err := r.emitValid(events); err != nil {
 		return err

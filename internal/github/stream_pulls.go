@@ -4,6 +4,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	gogithub "github.com/google/go-github/v66/github"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
+	"github.com/seed-358c4d9d/githubexporter/internal/flow"
 )
 
 // pullSource reads pull requests and their reviews, by update time.
@@ -21,7 +23,12 @@ var pullSource = streamSource{
 	readREST:      func(ctx context.Context, r *reader) error { return r.readPullsREST(ctx) },
 	isConditional: true,
 	activity: &activitySource{
-		selectFirst:  func(_ *ReadRequest, v *activityVariables) { v.Pulls = true },
+		selectFirst: func(req *ReadRequest, v *activityVariables) {
+			v.Pulls, v.PullFlow = true, req.Streams.Has(activity.StreamPullFlow)
+			if v.PullFlow {
+				v.PullsFirst = flowPullsPageSize
+			}
+		},
 		selectMember: func(_ *ReadRequest, v *memberVariables) { v.Pulls = true },
 		read: func(ctx context.Context, r *reader, data *repositoryActivity, errs []graphqlError) error {
 			return r.readPullsGraphQL(ctx, data, errs)
@@ -35,9 +42,10 @@ var pullSource = streamSource{
 }
 
 // The numbers of pull requests in a page of GraphQL: of the first one beside commits, which is one point together, of
-// the following ones, and of the smallest one.
+// the following ones, and of the smallest one. With its flow each pull request has one connection more.
 const (
 	pullsPageSize     = 25
+	flowPullsPageSize = 13
 	pullsNextPageSize = 50
 	minPullsPageSize  = 5
 )
@@ -56,6 +64,7 @@ type pullNode struct {
 	UpdatedAt time.Time         `json:"updatedAt"`
 	Author    *account          `json:"author"`
 	Reviews   *reviewConnection `json:"reviews"`
+	pullFlowFields
 
 	invalid fieldErrors
 }
@@ -77,6 +86,7 @@ type reviewConnection struct {
 type reviewNode struct {
 	FullDatabaseID json.Number `json:"fullDatabaseId"`
 	SubmittedAt    *time.Time  `json:"submittedAt"`
+	State          string      `json:"state"`
 	Author         *account    `json:"author"`
 
 	invalid fieldErrors
@@ -94,6 +104,7 @@ type pullVariables struct {
 	Pulls      bool    `json:"pulls"`
 	PullsFirst int     `json:"pullsFirst"`
 	PullsAfter *string `json:"pullsAfter"`
+	flowVariables
 }
 
 // pullRow is a row of a listing of pull requests.
@@ -184,7 +195,9 @@ func (r *reader) recordScanned(updated, newest time.Time) {
 	if settled := r.client.transport.GitHubNow().Add(-settleAfter); newest.After(settled) {
 		newest = settled
 	}
-	r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
+	if r.pullFlowErr == nil {
+		r.result.PullScans = r.request.PullScans.add(PullScan{Start: updated, End: newest})
+	}
 }
 
 // emitPullRows emits the rows that were updated at since or later, and reports whether all of them were. It emits
@@ -211,6 +224,9 @@ func (r *reader) emitPullRows(
 			return false, err
 		}
 		events = append(events, found...)
+		if r.pullFlowErr != nil && !r.asked.Has(activity.StreamPulls) {
+			return false, cmp.Or(r.emitValid(events), r.pullFlowErr)
+		}
 		onRow(row.updatedAt)
 	}
 	return more, r.emitValid(events)
@@ -232,21 +248,40 @@ func (r *reader) newPullEvents(
 func (r *reader) readPullsGraphQL(ctx context.Context, data *repositoryActivity, errs []graphqlError) error {
 	first := data
 	return r.scanPulls(ctx, func(ctx context.Context, cursor string) (pullPage, string, error) {
-		if first == nil {
-			v := r.newActivityVariables()
-			v.Pulls, v.PullsFirst = true, pullsNextPageSize
-			if cursor != "" {
-				v.PullsAfter = &cursor
-			}
-			var err error
-			if first, errs, err = r.requestActivity(ctx, &v); err != nil {
-				return nil, "", err
-			}
-		}
 		data, dataErrs := first, errs
 		first = nil
+		var err error
+		if data == nil {
+			data, dataErrs, err = r.requestPullPage(ctx, cursor)
+		}
+		if err == nil && r.wantsPullFlow() {
+			if missing := missesPullFlow(dataErrs); missing != nil {
+				r.failPullFlow(missing)
+				data, dataErrs, err = r.requestPullPage(ctx, cursor)
+			}
+		}
+		if err != nil {
+			return nil, "", err
+		}
 		return r.graphqlPullPage(data, dataErrs)
 	})
+}
+
+// requestPullPage requests the page of pull requests at a cursor, and the page without their flow where that fails with
+// it.
+func (r *reader) requestPullPage(ctx context.Context, cursor string) (*repositoryActivity, []graphqlError, error) {
+	v := r.newActivityVariables()
+	v.Pulls, v.PullsFirst, v.PullFlow = true, pullsNextPageSize, r.wantsPullFlow()
+	if cursor != "" {
+		v.PullsAfter = &cursor
+	}
+	data, errs, err := r.requestActivity(ctx, &v)
+	if v.PullFlow && canSplit(err) {
+		r.failPullFlow(err)
+		v.PullFlow = false
+		return r.requestActivity(ctx, &v)
+	}
+	return data, errs, err
 }
 
 // errPullsOff is the error of a repository that has pull requests switched off. That may have happened after its
@@ -278,7 +313,7 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 			}
 		}
 		rows = append(rows, pullRow{
-			updatedAt: n.UpdatedAt, isComplete: n.Reviews == nil || !n.Reviews.PageInfo.HasNextPage,
+			updatedAt: n.UpdatedAt, isComplete: !n.hasMore(),
 			events: func(ctx context.Context) ([]activity.Event, error) { return r.graphqlPullEvents(ctx, n) },
 		})
 	}
@@ -288,24 +323,40 @@ func (r *reader) graphqlPullPage(data *repositoryActivity, errs []graphqlError) 
 	return rows, "", nil
 }
 
-// graphqlPullEvents returns the events of a pull request and of its reviews, and requests the reviews that its row
+// hasMore reports whether the row lacks reviews, or changes that flow needs.
+func (n *pullNode) hasMore() bool {
+	return n.Reviews != nil && n.Reviews.PageInfo.HasNextPage || n.Changes != nil && n.Changes.PageInfo.HasNextPage
+}
+
+// graphqlPullEvents returns the events of a pull request, of its reviews and of its flow, and requests what its row
 // lacks.
 func (r *reader) graphqlPullEvents(ctx context.Context, n *pullNode) ([]activity.Event, error) {
 	var events []activity.Event
-	if n.invalid == nil || n.invalid.hasOnly("reviews") {
+	if n.invalid == nil || n.invalid.hasOnly(append([]string{"reviews"}, pullFlowFieldNames...)...) {
 		events = r.newPullEvents(n.Number, n.Author.actor(), n.CreatedAt, n.MergedAt)
 	}
-	reviews := n.Reviews
-	if reviews == nil {
+	if n.Reviews == nil {
 		return events, nil
 	}
+	reviews, err := r.graphqlReviews(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	events = append(events, r.reviewEvents(reviews)...)
+	return r.withPullFlow(events, func() (*flow.PullRequest, error) { return r.graphqlPullFlow(ctx, n, reviews) })
+}
+
+// graphqlReviews returns the reviews of a pull request, and requests those that its row lacks.
+func (r *reader) graphqlReviews(ctx context.Context, n *pullNode) ([]flow.Review, error) {
+	var reviews []flow.Review
+	page := n.Reviews
 	for range maxPages {
-		events = append(events, r.graphqlReviewEvents(reviews.Nodes)...)
-		if !reviews.PageInfo.HasNextPage {
-			return events, nil
+		reviews = append(reviews, r.convertReviews(page.Nodes)...)
+		if !page.PageInfo.HasNextPage {
+			return reviews, nil
 		}
 		var err error
-		if reviews, err = r.requestReviews(ctx, n.ID, reviews.PageInfo.EndCursor); err != nil {
+		if page, err = r.requestReviews(ctx, n.ID, page.PageInfo.EndCursor); err != nil {
 			return nil, err
 		}
 	}
@@ -343,15 +394,17 @@ func (r *reader) requestReviews(ctx context.Context, id, after string) (*reviewC
 	return data.Node.Reviews, nil
 }
 
-// graphqlReviewEvents converts reviews. It drops pending ones, and those that cannot be decoded.
-func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
-	events := make([]activity.Event, 0, len(nodes))
+// convertReviews converts reviews. It drops pending ones, and those that cannot be decoded.
+func (r *reader) convertReviews(nodes []*reviewNode) []flow.Review {
+	reviews := make([]flow.Review, 0, len(nodes))
 	for _, n := range nodes {
 		if n == nil || (n.SubmittedAt == nil && n.invalid == nil) {
 			continue // pending: not submitted yet
 		}
 		if n.invalid != nil {
 			r.client.reportInvalidRow(reviewsQuery.name, n.invalid)
+		}
+		if n.SubmittedAt == nil || n.invalid != nil && !n.invalid.hasOnly("state") {
 			continue
 		}
 		id, err := strconv.ParseInt(n.FullDatabaseID.String(), 10, 64)
@@ -359,10 +412,11 @@ func (r *reader) graphqlReviewEvents(nodes []*reviewNode) []activity.Event {
 			r.client.transport.ReportInvalidValue(err)
 			continue
 		}
-		e := r.newEvent(activity.KindReviewSubmitted, activity.NumberID(id), n.Author.actor(), *n.SubmittedAt)
-		events = append(events, e)
+		reviews = append(reviews, flow.Review{
+			ID: id, Author: n.Author.actor(), At: *n.SubmittedAt, Approves: n.State == approvedState,
+		})
 	}
-	return events
+	return reviews
 }
 
 const (
@@ -452,7 +506,7 @@ func (r *reader) restPullPage(rows []*gogithub.PullRequest, invalid map[int]fiel
 	return list
 }
 
-// restPullEvents returns the events of a pull request and requests its reviews for theirs.
+// restPullEvents returns the events of a pull request, and requests its reviews and what its flow needs for theirs.
 func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) ([]activity.Event, error) {
 	var merged *time.Time
 	if row.MergedAt != nil {
@@ -462,36 +516,30 @@ func (r *reader) restPullEvents(ctx context.Context, row *gogithub.PullRequest) 
 	if row.CreatedAt != nil {
 		events = r.newPullEvents(int64(row.GetNumber()), restActor(row.GetUser()), row.GetCreatedAt().Time, merged)
 	}
+	reviews, err := r.requestRESTReviews(ctx, row.GetNumber())
+	if err != nil {
+		return nil, err
+	}
+	events = append(events, r.reviewEvents(reviews)...)
+	return r.withPullFlow(events, func() (*flow.PullRequest, error) { return r.restPullFlow(ctx, row, reviews) })
+}
+
+// requestRESTReviews requests the reviews of a pull request
+// (https://docs.github.com/rest/pulls/reviews#list-reviews-for-a-pull-request).
+func (r *reader) requestRESTReviews(ctx context.Context, pull int) ([]flow.Review, error) {
+	var reviews []flow.Review
 	for number := 1; number <= maxPages; number++ {
-		reviews, info, err := requestREST(ctx, r.client, restRequest{
-			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(row.GetNumber()) + "/reviews"),
+		rows, info, err := requestREST(ctx, r.client, restRequest{
+			endpoint: reviewsEndpoint, path: r.path("/pulls/" + strconv.Itoa(pull) + "/reviews"),
 			query: queryValues("per_page", strconv.Itoa(perPage), "page", strconv.Itoa(number)),
 		}, reviewRows)
 		if err != nil {
 			return nil, err
 		}
-		events = append(events, r.restReviewEvents(reviews, info.invalid)...)
-		if !info.next || len(reviews) == 0 {
-			return events, nil
+		reviews = append(reviews, r.restReviews(rows, info.invalid)...)
+		if !info.next || len(rows) == 0 {
+			return reviews, nil
 		}
 	}
 	return nil, errEndless(reviewsEndpoint)
-}
-
-// restReviewEvents converts reviews. It drops pending ones, and those that cannot be decoded.
-func (r *reader) restReviewEvents(rows []*gogithub.PullRequestReview, invalid map[int]fieldErrors) []activity.Event {
-	events := make([]activity.Event, 0, len(rows))
-	for i, row := range rows {
-		if invalid[i] != nil {
-			r.client.reportInvalidRow(reviewsEndpoint, invalid[i])
-			continue
-		}
-		if row.SubmittedAt == nil {
-			continue // pending: not submitted yet
-		}
-		id := activity.NumberID(row.GetID())
-		e := r.newEvent(activity.KindReviewSubmitted, id, restActor(row.GetUser()), row.SubmittedAt.Time)
-		events = append(events, e)
-	}
-	return events
 }

@@ -16,7 +16,7 @@ var ConditionalStreams = func() (streams activity.Streams) {
 			streams = streams.With(s.stream)
 		}
 	}
-	return streams
+	return streams.WithDependent()
 }()
 
 // activitySources returns the wanted streams that the Activity query has.

@@ -55,11 +55,11 @@ func TestSignalsOfChange(t *testing.T) {
 		commit(d, "one",
 			ago(50*time.Minute))
 	}))
-	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
+	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments).WithDependent(),
 		changed(func(d *githubtest.Dataset) { review(d, 1, ago(40*time.Minute)) }))
-	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments),
+	require.Equal(t, activity.StreamsOf(activity.StreamPulls, activity.StreamComments).WithDependent(),
 		changed(func(d *githubtest.Dataset) { comment(d, 1, ago(30*time.Minute)) }))
-	require.Equal(t, activity.StreamsOf(activity.StreamComments, activity.StreamIssues),
+	require.Equal(t, activity.StreamsOf(activity.StreamComments, activity.StreamIssues).WithDependent(),
 		changed(func(d *githubtest.Dataset) { comment(d, 7, ago(20*time.Minute)) }))
 }
 
@@ -393,8 +393,8 @@ func TestTokenWithoutIssues(t *testing.T) {
 		require.False(t, found["one"].Signals.Streams.Has(activity.StreamComments))
 		events, outcome := b.read(since(found["one"], ago(24*time.Hour), everyStream...))
 		require.Len(t, events, 2)
-		require.Len(t, outcome.Failed, 2)
-		for _, s := range []activity.Stream{activity.StreamComments, activity.StreamIssues} {
+		require.Len(t, outcome.Failed, 3)
+		for _, s := range []activity.Stream{activity.StreamComments, activity.StreamIssues, activity.StreamIssueFlow} {
 			require.ErrorAs(t, outcome.Failed[s], new(*transport.ForbiddenError))
 		}
 	})

@@ -92,6 +92,9 @@ type RepoProgress struct {
 	// Streams are the streams that the batch introduces: coverage describes them from now on, and what was not read of
 	// them is in Missed. A batch that introduces a repository without streams introduces activity.FirstStreams.
 	Streams activity.Streams
+	// Contacts are those of all streams that the ledger got later than the repository. They are set with Streams, and
+	// replace the former ones.
+	Contacts []StreamContact
 	// Signals are what discovery read at Observed. They are set when all the changes that they show have been read.
 	Signals  *activity.Signals
 	Observed time.Time
@@ -103,6 +106,12 @@ type RepoProgress struct {
 	// completely. Where both overlap in one batch, Read wins.
 	Missed, Read []StreamWindow
 	TipChanges
+}
+
+// StreamContact is when the ledger got a stream of a repository that it had already.
+type StreamContact struct {
+	Stream activity.Stream
+	At     time.Time
 }
 
 // TipChanges are the changes of a repository's tips.

@@ -48,9 +48,36 @@ func (p *Progress) PurgedRepos() map[int64]bool {
 	return purged
 }
 
-// CarriedTotals are the totals of a user's pruned events in a repository.
+// CarriedTotals are the totals of a user's pruned events in a repository, or those of the pruned events that are
+// attributed to the repository: then Actor is activity.NoActor.
 type CarriedTotals struct {
-	Repo   int64
-	Actor  activity.Actor
-	Totals Totals
+	Repo       int64
+	Actor      activity.Actor
+	Totals     Totals
+	Repository RepositoryTotals
+}
+
+// AddEvent adds an event.
+func (c *CarriedTotals) AddEvent(e *activity.Event) {
+	if e.Kind.IsOfRepository() {
+		c.Repository.AddEvent(e)
+	} else {
+		c.Totals.AddEvent(e)
+	}
+}
+
+// All calls yield with the id and the value of each total that is not zero.
+func (c *CarriedTotals) All(yield func(TotalID, uint64) bool) {
+	for i := range totalSpecs {
+		if c.Totals[i] != 0 && !yield(totalSpecs[i].ID, c.Totals[i]) {
+			return
+		}
+	}
+	c.Repository.all(yield)
+}
+
+// Set sets the total with an id; an unknown id is ignored.
+func (c *CarriedTotals) Set(id TotalID, value uint64) {
+	c.Totals.set(id, value)
+	c.Repository.set(id, value)
 }

@@ -29,15 +29,16 @@ import (
 //	version 4  an event has two numbers of lines, carried totals are seven numbers in a fixed order
 //	version 7  measures and totals by their ids, removed and restored events, tips, disabled streams
 //	version 8  the streams that a repository has
+//	version 11 the contacts of streams
 //
 // Versions differ in two bits, so that a flipped bit is noticed.
 const (
-	codecVersion = 8
+	codecVersion = 11
 	frameHead    = 5
 )
 
 var (
-	readableVersions = []byte{1, 2, 4, 7, codecVersion}
+	readableVersions = []byte{1, 2, 4, 7, 8, codecVersion}
 	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
 	encodeMode       = must(cbor.CoreDetEncOptions().UserBufferEncMode())
 	decodeMode       = must(cbor.DecOptions{
@@ -131,6 +132,7 @@ type wireProgress struct {
 	Missed, Read       []wireWindow
 	Tips, ResolvedTips []string
 	Streams            uint8 // streams
+	Contacts           []wireContact
 }
 
 // wireRepo is the first part of a repository's progress.
@@ -166,6 +168,13 @@ type wireWindow struct {
 	_          struct{} `cbor:",toarray"`
 	Stream     uint8
 	Start, End int64
+}
+
+// wireContact is the contact of a stream.
+type wireContact struct {
+	_      struct{} `cbor:",toarray"`
+	Stream uint8
+	At     int64
 }
 
 // wireEntry is an entry with the labels of its key.
@@ -272,7 +281,7 @@ func toWire(c *Change) *wireChange {
 		k := &c.Carried[i]
 		w.Carried = append(w.Carried, wireCarried{
 			Repo: k.Repo, Actor: actors.index(k.Actor),
-			Totals: k.Totals.encodePairs(),
+			Totals: k.encodePairs(),
 		})
 	}
 	w.Removed, w.Restored = keysToWire(c.Removed, &repos), keysToWire(c.Restored, &repos)
@@ -316,6 +325,9 @@ func progressToWire(p *RepoProgress) wireProgress {
 		},
 		Presence: uint8(p.Presence), GoneSince: encodeTime(p.GoneSince), Missed: windowsToWire(p.Missed),
 		Read: windowsToWire(p.Read), Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: uint8(p.Streams),
+	}
+	for _, c := range p.Contacts {
+		w.Contacts = append(w.Contacts, wireContact{Stream: uint8(c.Stream), At: encodeTime(c.At)})
 	}
 	if s := p.Signals; s != nil {
 		w.Signals = &wireSignals{

@@ -50,6 +50,8 @@ func DecodeChange(frame []byte) (Change, error) {
 func decodeWire(version byte, body []byte) (*wireChange, error) {
 	switch version {
 	case codecVersion:
+	case 8:
+		return decode8(body)
 	case 7:
 		return decode7(body)
 	default:
@@ -75,11 +77,11 @@ func (w *wireChange) change() (Change, error) {
 		if int(k.Actor) >= len(w.Actors) {
 			return c, errTableIndex
 		}
-		totals, err := decodePairs(k.Totals)
-		if err != nil {
+		carried := CarriedTotals{Repo: k.Repo, Actor: w.actor(k.Actor)}
+		if err := carried.decodePairs(k.Totals); err != nil {
 			return c, err
 		}
-		c.Carried = append(c.Carried, CarriedTotals{Repo: k.Repo, Actor: w.actor(k.Actor), Totals: totals})
+		c.Carried = append(c.Carried, carried)
 	}
 	for i := range w.Progress {
 		if w.Progress[i].ID <= 0 { // before anything is made of a list of nothings
@@ -181,6 +183,9 @@ func (w *wireProgress) progress() RepoProgress {
 		Presence: Presence(w.Presence), GoneSince: decodeTime(w.GoneSince),
 		Missed: windowsFromWire(w.Missed), Read: windowsFromWire(w.Read),
 		TipChanges: TipChanges{w.Tips, w.ResolvedTips}, Streams: activity.Streams(w.Streams),
+	}
+	for _, c := range w.Contacts {
+		p.Contacts = append(p.Contacts, StreamContact{Stream: activity.Stream(c.Stream), At: decodeTime(c.At)})
 	}
 	if s := w.Signals; s != nil {
 		p.Signals = &activity.Signals{

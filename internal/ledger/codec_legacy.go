@@ -8,6 +8,51 @@ import "math"
 // The wire types of earlier versions, which are read and never written. They share the parts that have not changed
 // since; a part that changes gets a type of its own here.
 
+// wireChange8 is a change of version 8.
+type wireChange8 struct {
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
+	Events   []wireEvent
+	Carried  []wireCarried
+	Progress []wireProgress8
+	Entries  []wireEntry
+	Tallies  []wireTally
+	Removed  []wireKey
+	Restored []wireKey
+}
+
+// wireProgress8 has no contacts of streams.
+type wireProgress8 struct {
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals            *wireSignals
+	Presence           uint8
+	GoneSince          int64
+	Missed, Read       []wireWindow
+	Tips, ResolvedTips []string
+	Streams            uint8
+}
+
+// decode8 decodes a body of version 8 into the present types.
+func decode8(body []byte) (*wireChange, error) {
+	var old wireChange8
+	if err := decodeMode.Unmarshal(body, &old); err != nil {
+		return nil, err
+	}
+	w := &wireChange{
+		wireHead: old.wireHead, wireTables: old.wireTables, Events: old.Events, Carried: old.Carried,
+		Entries: old.Entries, Tallies: old.Tallies, Removed: old.Removed, Restored: old.Restored,
+	}
+	for _, p := range old.Progress {
+		w.Progress = append(w.Progress, wireProgress{
+			wireRepo: p.wireRepo, Signals: p.Signals, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed,
+			Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: p.Streams,
+		})
+	}
+	return w, nil
+}
+
 // wireChange7 is a change of version 7.
 type wireChange7 struct {
 	_ struct{} `cbor:",toarray"`

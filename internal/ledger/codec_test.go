@@ -38,16 +38,21 @@ func drawActor(t *rapid.T) activity.Actor {
 
 func drawEvent(t *rapid.T) activity.Event {
 	e := activity.Event{
-		Kind:  rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5, 6, 7}).Draw(t, "kind"),
+		Kind:  rapid.SampledFrom(allKinds).Draw(t, "kind"),
 		Repo:  rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"),
 		Actor: drawActor(t), Time: time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "at"), 0).UTC(),
 	}
 	copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), len(e.ID), len(e.ID)).Draw(t, "id"))
-	if e.Kind == activity.KindCommit {
+	if e.Kind.IsOfRepository() {
+		e.Actor = activity.NoActor()
+	}
+	if e.Kind == activity.KindCommit || e.Kind == activity.KindMergeSize {
 		e.Measures = activity.Lines(rapid.Uint32().Draw(t, "added"), rapid.Uint32().Draw(t, "removed"))
 	}
 	return e
 }
+
+var allKinds = func() []activity.Kind { kinds := activity.Kinds(); return kinds[:] }()
 
 func drawWindows(t *rapid.T) []StreamWindow {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) StreamWindow {
@@ -64,7 +69,13 @@ func drawProgress(t *rapid.T) RepoProgress {
 		FirstSeen: drawTime(t), Since: drawTime(t),
 		Observed: drawTime(t), Presence: Presence(rapid.IntRange(0, 3).Draw(t, "presence")), GoneSince: drawTime(t),
 		Streams: activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "has")),
-		Missed:  drawWindows(t), Read: drawWindows(t), TipChanges: TipChanges{drawHeads(t), drawHeads(t)},
+		Contacts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) StreamContact {
+			return StreamContact{
+				Stream: activity.Stream(rapid.IntRange(0, activity.NumStreams-1).Draw(t, "later")),
+				At:     time.Unix(rapid.Int64Range(0, math.MaxUint32).Draw(t, "contact"), 0).UTC(),
+			}
+		}), 0, 2).Draw(t, "contacts"),
+		Missed: drawWindows(t), Read: drawWindows(t), TipChanges: TipChanges{drawHeads(t), drawHeads(t)},
 	}
 	if rapid.Bool().Draw(t, "signals") {
 		p.Signals = &activity.Signals{
@@ -95,6 +106,15 @@ func drawKeys(t *rapid.T) []activity.Key {
 	return keys
 }
 
+func drawRepositoryTotals(t *rapid.T) (totals RepositoryTotals) {
+	for _, e := range rapid.SliceOfN(rapid.Custom(drawEvent), 0, 5).Draw(t, "carried events") {
+		if e.Kind.IsOfRepository() {
+			totals.AddEvent(&e)
+		}
+	}
+	return totals
+}
+
 func drawChange(t *rapid.T) Change {
 	return Change{
 		Reset: rapid.Bool().Draw(t, "reset"), CaughtUp: rapid.Bool().Draw(t, "caught"), LedgerStart: drawTime(t),
@@ -104,7 +124,7 @@ func drawChange(t *rapid.T) Change {
 		Carried: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) CarriedTotals {
 			return CarriedTotals{
 				Repo: rapid.Int64Range(1, math.MaxInt64).Draw(t, "repo"), Actor: drawActor(t),
-				Totals: Totals{rapid.Uint64().Draw(t, "total")},
+				Totals: Totals{rapid.Uint64().Draw(t, "total")}, Repository: drawRepositoryTotals(t),
 			}
 		}), 0, 3).Draw(t, "carried"),
 		Progress: Progress{Edge: drawTime(t), Repos: rapid.SliceOfN(rapid.Custom(drawProgress), 0, 3).Draw(t,
@@ -149,6 +169,7 @@ func plainChange(c Change) Change {
 	for i := range c.Progress.Repos {
 		r := &c.Progress.Repos[i]
 		r.Missed, r.Read, r.Tips, r.ResolvedTips = orNil(r.Missed), orNil(r.Read), orNil(r.Tips), orNil(r.ResolvedTips)
+		r.Contacts = orNil(r.Contacts)
 	}
 	return c
 }
@@ -170,13 +191,20 @@ func golden() Change {
 		Events: []activity.Event{
 			{Kind: activity.KindCommit, Repo: 5, ID: id, Actor: ada, Time: noon, Measures: activity.Lines(10, 2)},
 			{Kind: activity.KindIssueComment, Repo: 5, ID: activity.NumberID(4711), Actor: bot, Time: noon},
+			{
+				Kind: activity.KindMergeTime, Repo: 5, ID: activity.NumberID(12), Actor: activity.NoActor(), Time: noon,
+				Measures: activity.Measures{3600, 60},
+			},
 		},
 		Removed:  []activity.Key{{Repo: 5, Kind: activity.KindCommit, ID: id}},
 		Restored: []activity.Key{{Repo: 5, Kind: activity.KindIssueComment, ID: activity.NumberID(4712)}},
-		Carried:  []CarriedTotals{{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 8, 9, 6, 7}}},
+		Carried: []CarriedTotals{
+			{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 8, 9, 6, 7}},
+			{Repo: 5, Actor: activity.NoActor(), Repository: goldenTotals()},
+		},
 		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
 			ID: 5, Name: "repo", FirstSeen: noon, Since: noon.AddDate(0, 0, -14), Observed: noon,
-			Streams:  activity.EveryStream,
+			Streams: activity.EveryStream, Contacts: []StreamContact{{activity.StreamPullFlow, noon.Add(time.Hour)}},
 			Presence: PresenceGone, GoneSince: noon,
 			Signals: &activity.Signals{
 				Streams: activity.EveryStream, Head: "abc", HeadReadAt: noon.Add(-time.Minute), Archived: true,
@@ -193,12 +221,22 @@ func golden() Change {
 	}
 }
 
+// goldenTotals are the totals of one event of each kind that is attributed to the repository.
+func goldenTotals() (totals RepositoryTotals) {
+	for _, kind := range activity.Kinds() {
+		if kind.IsOfRepository() {
+			totals.AddEvent(&activity.Event{Kind: kind, Measures: activity.Measures{7, 70_000}})
+		}
+	}
+	return totals
+}
+
 // TestCodecGolden checks the bytes of the present format, which later versions must read.
 func TestCodecGolden(t *testing.T) {
 	t.Parallel()
 	frame, err := EncodeChange(golden())
 	require.NoError(t, err)
-	file := filepath.Join("testdata", "change.v8.hex")
+	file := filepath.Join("testdata", "change.v11.hex")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(hex.EncodeToString(frame)+"\n"), 0o600))
 	}
@@ -215,6 +253,7 @@ func TestCodecGolden(t *testing.T) {
 func TestCodecReadsOlderVersions(t *testing.T) {
 	t.Parallel()
 	for version, change := range map[string]func(repo *RepoProgress, c *Change){
+		"8":        func(repo *RepoProgress, c *Change) { dropFlow(repo, c); c.Entries = golden().Entries },
 		"7":        func(repo *RepoProgress, c *Change) { dropVersion8(repo, c); c.Entries = golden().Entries },
 		"7-labels": dropVersion8,
 		"4":        dropVersion7,
@@ -250,8 +289,17 @@ func dropVersion7(repo *RepoProgress, c *Change) {
 
 // dropVersion8 drops what frames before version 8 do not have.
 func dropVersion8(repo *RepoProgress, c *Change) {
+	dropFlow(repo, c)
 	repo.Streams, repo.Signals.Streams = 0, activity.FirstStreams
 	c.Carried[0].Totals[5], c.Carried[0].Totals[6] = 0, 0
+}
+
+// dropFlow drops what frames of versions that do not know flow do not have.
+func dropFlow(repo *RepoProgress, c *Change) {
+	repo.Contacts = nil
+	repo.Streams &^= activity.FlowStreams
+	repo.Signals.Streams &^= activity.FlowStreams
+	c.Events, c.Carried = c.Events[:2], c.Carried[:1]
 }
 
 func TestCodecSize(t *testing.T) {

@@ -32,7 +32,9 @@ type RepoCoverage struct {
 	FirstSeen, Since time.Time
 	// Streams are the streams that the ledger has of the repository. Of others, which an earlier version did not know,
 	// nothing was read.
-	Streams  activity.Streams
+	Streams activity.Streams
+	// Contacts are those of the streams that the ledger got later than the repository.
+	Contacts []StreamContact
 	Signals  activity.Signals
 	Observed time.Time
 	// GoneSince is when the repository left; zero while it can be read.
@@ -69,16 +71,36 @@ func (r *RepoCoverage) Gaps(s activity.Stream) activity.Windows {
 	return r.Missing[s]
 }
 
-// HasHistory reports whether everything of a stream from before the first contact was read, or was too old to be read.
-// A stream that has been disabled since before then was never read, nor was one that the ledger does not have.
+// Contact returns when the ledger got a stream: FirstSeen unless it is one of Contacts.
+func (r *RepoCoverage) Contact(s activity.Stream) time.Time {
+	for _, c := range r.Contacts {
+		if c.Stream == s {
+			return c.At
+		}
+	}
+	return r.FirstSeen
+}
+
+// WantedSince returns the time from which the events of a stream are wanted: Since, or as long before the contact of a
+// later stream as Since is before the first contact. Older events of a later stream are not complete.
+func (r *RepoCoverage) WantedSince(s activity.Stream) time.Time {
+	if since := r.Contact(s).Add(-r.FirstSeen.Sub(r.Since)); since.After(r.Since) {
+		return since
+	}
+	return r.Since
+}
+
+// HasHistory reports whether everything of a stream from before its contact was read, or was too old to be read. A
+// stream that has been disabled since before then was never read, nor was one that the ledger does not have.
 func (r *RepoCoverage) HasHistory(s activity.Stream) bool {
 	if !r.Streams.Has(s) {
 		return false
 	}
-	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(r.FirstSeen) {
+	contact := r.Contact(s)
+	if r.Signals.Disabled.Has(s) && r.Signals.DisabledSince.Before(contact) {
 		return false
 	}
-	return !r.Missing[s].Overlaps(activity.Window{Start: r.Since, End: r.FirstSeen})
+	return !r.Missing[s].Overlaps(activity.Window{Start: r.WantedSince(s), End: contact})
 }
 
 // Apply applies the progress of a batch. Repeating it changes nothing.
@@ -119,7 +141,9 @@ func (r *RepoCoverage) apply(p *RepoProgress) {
 	if p.Name != "" {
 		r.Name = p.Name
 	}
-	r.Streams |= p.Streams
+	if r.Streams |= p.Streams; p.Streams != 0 {
+		r.Contacts = p.Contacts
+	}
 	head := r.Signals.Head
 	if p.Signals != nil && !p.Observed.Before(r.Observed) {
 		r.Signals, r.Observed = *p.Signals, p.Observed
@@ -290,7 +314,8 @@ func (c *Coverage) AsProgress() Progress {
 // asProgress returns the progress that introduces this repository.
 func (r *RepoCoverage) asProgress() RepoProgress {
 	p := RepoProgress{
-		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Streams: r.Streams, Observed: r.Observed,
+		ID: r.ID, Name: r.Name, FirstSeen: r.FirstSeen, Since: r.Since, Streams: r.Streams,
+		Contacts: r.Contacts, Observed: r.Observed,
 		TipChanges: TipChanges{Tips: r.Tips},
 	}
 	signals := r.Signals

@@ -297,3 +297,36 @@ func TestCoverage(t *testing.T) {
 	require.Empty(t, c.Gaps())
 	require.Equal(t, at(1), c.OldestUncovered())
 }
+
+// TestLaterStream checks a stream that the ledger gets later than the repository: it is wanted from as long before as the
+// others, and has a history when that was read.
+func TestLaterStream(t *testing.T) {
+	t.Parallel()
+	var c Coverage
+	introduce := RepoProgress{ID: 1, FirstSeen: hour(-1000), Since: hour(-1300)}
+	later := RepoProgress{
+		ID: 1, Streams: activity.EveryStream, Contacts: []StreamContact{{activity.StreamPullFlow, noon}},
+		Missed: []StreamWindow{hours(activity.StreamPullFlow, -300, 0)},
+	}
+	c.Apply(Progress{Edge: noon, Repos: []RepoProgress{introduce}})
+	r := c.Repos[1]
+	require.False(t, r.HasHistory(activity.StreamPullFlow))
+	c.Apply(Progress{Repos: []RepoProgress{later}})
+	require.Equal(t, hour(-300), r.WantedSince(activity.StreamPullFlow))
+	require.Equal(t, noon, r.Contact(activity.StreamPullFlow))
+	require.Equal(t, hour(-1300), r.WantedSince(activity.StreamPulls))
+	require.Equal(t, hour(-1000), r.Contact(activity.StreamPulls))
+	require.False(t, r.HasHistory(activity.StreamPullFlow), "a gap before its contact, and after that of the repository")
+	require.True(t, r.HasHistory(activity.StreamPulls))
+	var again Coverage
+	again.Apply(c.AsProgress())
+	require.Equal(t, r, again.Repos[1])
+	c.Apply(Progress{Repos: []RepoProgress{{ID: 1, Read: []StreamWindow{hours(activity.StreamPullFlow, -300, 0)}}}})
+	require.True(t, r.HasHistory(activity.StreamPullFlow))
+	later.Contacts = []StreamContact{{activity.StreamPullFlow, hour(-900)}}
+	c.Apply(Progress{Repos: []RepoProgress{later}})
+	require.Equal(t, hour(-1200), r.WantedSince(activity.StreamPullFlow))
+	later.Contacts[0].At = hour(-1001)
+	c.Apply(Progress{Repos: []RepoProgress{later}})
+	require.Equal(t, hour(-1300), r.WantedSince(activity.StreamPullFlow), "not before the others")
+}

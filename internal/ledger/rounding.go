@@ -27,6 +27,10 @@ func (p *RepoProgress) roundToSeconds() {
 	p.FirstSeen, p.Since, p.Observed, p.GoneSince = FloorSecond(p.FirstSeen), FloorSecond(p.Since),
 		FloorSecond(p.Observed), FloorSecond(p.GoneSince)
 	p.Missed, p.Read = slices.Clone(p.Missed), slices.Clone(p.Read)
+	p.Contacts = slices.Clone(p.Contacts)
+	for i := range p.Contacts {
+		p.Contacts[i].At = FloorSecond(p.Contacts[i].At)
+	}
 	p.Tips, p.ResolvedTips = slices.Clone(p.Tips), slices.Clone(p.ResolvedTips)
 	for i := range p.Missed {
 		p.Missed[i].Window = activity.Window{

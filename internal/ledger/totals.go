@@ -10,8 +10,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 )
 
-// NumTotals is the number of totals of a series: one a kind, in the order of the kinds, then one a measure.
-const NumTotals = activity.NumKinds + activity.NumMeasures
+// NumTotals is the number of totals of a series: one a kind that is attributed to an author, in their order, then one a
+// measure of theirs.
+const NumTotals = activity.NumAuthorKinds + activity.NumMeasures
 
 // Totals are the cumulative sums of a series. Their order is not stored: see TotalID.
 type Totals [NumTotals]uint64
@@ -20,7 +21,7 @@ type Totals [NumTotals]uint64
 //
 //	0           for the number of events
 //	1 to 15     for the sums of the kind's measures in their order
-//	16 to 255   for the buckets of a histogram of the kind's measure; none is stored yet
+//	16 to 255   for the buckets of the histograms of the kind's measures, 24 for each measure
 //
 // 0x8000 and more are reserved for totals of removed events. An id keeps its meaning for ever. A reader drops the ids
 // that its version does not have.
@@ -56,9 +57,9 @@ func TotalSpecs() [NumTotals]TotalSpec { return totalSpecs }
 func MeasureTotal(k activity.Kind, measure int) int { return firstMeasure[k.Index()] + measure }
 
 // makeTotalSpecs derives the totals from the table of kinds.
-func makeTotalSpecs() (specs [NumTotals]TotalSpec, firstMeasure [activity.NumKinds]int) {
-	next := activity.NumKinds
-	for _, kind := range activity.Kinds() {
+func makeTotalSpecs() (specs [NumTotals]TotalSpec, firstMeasure [activity.NumAuthorKinds]int) {
+	next := activity.NumAuthorKinds
+	for _, kind := range activity.AuthorKinds() {
 		spec := kind.Spec()
 		specs[kind.Index()] = TotalSpec{ID: totalID(kind, 0), Kind: kind, Stream: spec.Stream, Sum: spec.CountMetrics}
 		firstMeasure[kind.Index()] = next
@@ -72,7 +73,7 @@ func makeTotalSpecs() (specs [NumTotals]TotalSpec, firstMeasure [activity.NumKin
 	return specs, firstMeasure
 }
 
-// AddEvent adds an event.
+// AddEvent adds an event of a kind that is attributed to an author.
 func (t *Totals) AddEvent(e *activity.Event) {
 	kind := e.Kind.Index()
 	t[kind]++
@@ -88,15 +89,6 @@ func (t *Totals) Add(o *Totals) {
 	}
 }
 
-// TotalIDs returns the id of each of the Totals.
-func TotalIDs() [NumTotals]TotalID {
-	var ids [NumTotals]TotalID
-	for i := range totalSpecs {
-		ids[i] = totalSpecs[i].ID
-	}
-	return ids
-}
-
 // legacyOrder has the ids of the totals in the order in which they were stored without ids: in frames up to version 4,
 // and in Redis.
 var legacyOrder = []TotalID{1 << 8, 2 << 8, 3 << 8, 4 << 8, 5 << 8, 1<<8 | 1, 1<<8 | 2}
@@ -105,8 +97,8 @@ var legacyOrder = []TotalID{1 << 8, 2 << 8, 3 << 8, 4 << 8, 5 << 8, 1<<8 | 1, 1<
 // frames up to version 4, and in Redis.
 func LegacyTotalIDs() []TotalID { return legacyOrder }
 
-// Set sets the total with an id; an unknown id is ignored.
-func (t *Totals) Set(id TotalID, value uint64) {
+// set sets the total with an id; an unknown id is ignored.
+func (t *Totals) set(id TotalID, value uint64) {
 	for i := range totalSpecs {
 		if totalSpecs[i].ID == id {
 			t[i] = value
@@ -115,28 +107,26 @@ func (t *Totals) Set(id TotalID, value uint64) {
 }
 
 // encodePairs returns the totals that are not zero as id, value, id, value, ...
-func (t *Totals) encodePairs() []uint64 {
-	pairs := make([]uint64, 0, 2*NumTotals)
-	for i := range totalSpecs {
-		if t[i] != 0 {
-			pairs = append(pairs, uint64(totalSpecs[i].ID), t[i])
-		}
+func (c *CarriedTotals) encodePairs() []uint64 {
+	var pairs []uint64
+	for id, value := range c.All {
+		pairs = append(pairs, uint64(id), value)
 	}
 	return pairs
 }
 
 // decodePairs decodes what encodePairs encoded.
-func decodePairs(pairs []uint64) (t Totals, err error) {
+func (c *CarriedTotals) decodePairs(pairs []uint64) error {
 	if len(pairs)%2 != 0 {
-		return t, errTotals
+		return errTotals
 	}
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i] == 0 || pairs[i] > math.MaxUint16 {
-			return t, errTotals
+			return errTotals
 		}
-		t.Set(TotalID(pairs[i]), pairs[i+1])
+		c.Set(TotalID(pairs[i]), pairs[i+1])
 	}
-	return t, nil
+	return nil
 }
 
 // legacyPairs returns the pairs of totals that are stored in a fixed order without ids.

@@ -108,6 +108,14 @@ func (p *RepoProgress) validate() error {
 	case len(p.Missed) > maxElements || len(p.Read) > maxElements:
 		return fmt.Errorf("%d and %d windows", len(p.Missed), len(p.Read))
 	}
+	if len(p.Contacts) > activity.NumStreams {
+		return fmt.Errorf("%d contacts", len(p.Contacts))
+	}
+	for _, c := range p.Contacts {
+		if c.Stream >= activity.NumStreams || c.At.IsZero() || !areStorable(c.At) {
+			return fmt.Errorf("contact %v of stream %d", c.At, c.Stream)
+		}
+	}
 	for _, list := range [][]StreamWindow{p.Missed, p.Read} {
 		for _, w := range list {
 			if w.Stream >= activity.NumStreams || !areStorable(w.Window.Start, w.Window.End) {

@@ -43,6 +43,8 @@ type Config struct {
 	GitHub GitHubConfig `mapstructure:"github"`
 	// LOC configures the source of the weekly lines. Both sources, their cost and coverage: docs/lines.md.
 	LOC LOCConfig `mapstructure:"loc"`
+	// Flow configures the durations and sizes of pull requests and issues. What they measure: docs/flow.md.
+	Flow FlowConfig `mapstructure:"flow"`
 	// Copilot configures the Copilot usage reports of all organizations, and those of an enterprise. What the metrics
 	// mean, permissions and states: docs/copilot.md.
 	Copilot CopilotConfig `mapstructure:"copilot"`
@@ -102,6 +104,7 @@ func createDefaultConfig() component.Config {
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 		GitHub:               defaultGitHub(),
 		LOC:                  defaultLOC(),
+		Flow:                 defaultFlow(),
 		Copilot:              defaultCopilot(),
 		Teams:                defaultTeams(),
 		Leadership:           leadershipReceiver,

@@ -15,7 +15,9 @@ import (
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/confmap/xconfmap"
 
+	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/collect"
+	"github.com/seed-358c4d9d/githubexporter/internal/flow"
 )
 
 // load reads a configuration as the collector does: unmarshal, then validate.
@@ -64,6 +66,9 @@ func TestConfigDefaults(t *testing.T) {
 			ZeroDetectionWindows: 2, Cooldown: 168 * time.Hour,
 		},
 	}, config.LOC)
+	require.Equal(t, FlowConfig{Enabled: true, Clock: "ready", Bots: "exclude"}, config.Flow)
+	require.Equal(t, flow.Rules{Clock: flow.ClockReady}, config.Flow.rules())
+	require.Zero(t, config.Flow.disabledStreams())
 	require.Equal(t, CopilotConfig{
 		ScrapeInterval: 6 * time.Hour, RequestTimeout: 30 * time.Second, DownloadTimeout: 90 * time.Second,
 		Org28d: true, Seats: true, PullRequestActivity: true, ScopeLabel: true, DownloadHosts: []string{
@@ -119,6 +124,9 @@ func TestConfigFull(t *testing.T) {
 	require.Equal(t, "http://proxy.example:3128", got.GitHub.ProxyURL)
 	require.Equal(t, "stats_contributors", got.LOC.Source)
 	require.Equal(t, 250, got.LOC.Fallback.MaxCommitsPerRepoPerWeek)
+	require.Equal(t, FlowConfig{Clock: "requested", Bots: "include"}, got.Flow)
+	require.Equal(t, flow.Rules{Clock: flow.ClockRequested, Bots: true}, got.Flow.rules())
+	require.Equal(t, activity.FlowStreams, got.Flow.disabledStreams())
 	require.True(t, got.Copilot.Enabled)
 	require.Equal(t, []string{"reports.example"}, got.Copilot.DownloadHosts)
 	require.Equal(t, "acme", got.Copilot.Enterprise.Slug)
@@ -538,6 +546,9 @@ func TestConfigWrong(t *testing.T) {
 			"loc", "source", `"stats"`,
 			"commits, stats_contributors",
 		}},
+		"flow clock": {with("flow: {clock: opened}"), []string{"flow", "clock", `"opened"`, "ready, requested, created"}},
+		"flow bots":  {with("flow: {bots: false}"), []string{"flow", "bots"}},
+		"flow key":   {with("flow: {bot: include}"), []string{"flow::bot", "unknown key", "bots"}},
 		"LOC without unit": {
 			with("loc: {refresh_interval: 24}"),
 			[]string{"loc", "refresh_interval", "24ns", "1s to 720h0m0s"},

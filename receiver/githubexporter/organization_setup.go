@@ -62,7 +62,7 @@ func (r *replica) newOrganization(
 		return nil, err
 	}
 	shared.source = github.New(org.client, github.Settings{
-		API: github.API(r.config.GitHub.API), OnSchemaError: logSchemaError(logger),
+		API: github.API(r.config.GitHub.API), Flow: r.config.Flow.rules(), OnSchemaError: logSchemaError(logger),
 	})
 	if org.collector, err = r.newCollector(org, shared); err != nil {
 		return nil, err
@@ -199,7 +199,7 @@ func (r *replica) newCollector(org *organization, shared *sharedParts) (*collect
 		Org: config.Name, Source: shared.source, Store: shared.store, Filter: filter, Concurrency: config.Concurrency,
 		Interval: config.ScrapeInterval, Lookback: config.Lookback, BackfillEnabled: r.jobs != nil,
 		WithoutLines: r.config.LOC.statistics(), ReadsStocks: r.config.showsStocks(),
-		Now: time.Now, Skew: org.client.Skew,
+		DisabledStreams: r.config.Flow.disabledStreams(), Now: time.Now, Skew: org.client.Skew,
 		ShowsLogin: org.view.ShowsLogin, Tracer: metadata.Tracer(r.settings.TelemetrySettings),
 	}, shared.tallies), nil
 }

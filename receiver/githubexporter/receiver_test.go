@@ -53,12 +53,16 @@ func (h *host) reported() []componentstatus.Status {
 	return slices.Clone(h.statuses)
 }
 
-// points returns the data points of a gauge or a sum.
+// points returns the data points of a gauge or a sum; none of a histogram.
 func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
-	if m.Type() == pmetric.MetricTypeSum {
+	switch m.Type() {
+	case pmetric.MetricTypeSum:
 		return m.Sum().DataPoints()
+	case pmetric.MetricTypeGauge:
+		return m.Gauge().DataPoints()
+	default:
+		return pmetric.NewNumberDataPointSlice()
 	}
-	return m.Gauge().DataPoints()
 }
 
 // sinkOf records metrics and signals each arrival.

@@ -61,7 +61,7 @@ func (p *Policy) Check(state *State, resource Resource, price int, priority Prio
 
 // MaxGraphQLPrice is the largest price of a query that the client sends, in points. Every query in flight is counted
 // with it.
-const MaxGraphQLPrice = 2
+const MaxGraphQLPrice = 3
 
 // maxPrice is the price, in points, with which a request in flight is counted; 1 for a resource that is not in it.
 var maxPrice = map[Resource]int{ResourceGraphQL: MaxGraphQLPrice}

@@ -15,7 +15,7 @@ import (
 func TestFloorWithRequestsInFlight(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
-	for resource, price := range map[Resource]int{ResourceGraphQL: 2, ResourceREST: 1} {
+	for resource, price := range map[Resource]int{ResourceGraphQL: MaxGraphQLPrice, ResourceREST: 1} {
 		policy := Policy{MinRemaining: 200, MaxConcurrentRequests: 100}
 		var local Local
 		_, err := local.Settle(t.Context(), Settlement{

@@ -34,7 +34,7 @@ func benchView(events int) *View {
 	for u := range actors {
 		actors[u] = activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("some-user-%d", u)}
 	}
-	kinds := activity.Kinds()
+	kinds := activity.AuthorKinds()
 	batch := make([]activity.Event, 0, benchUsers*events)
 	for r := range benchRepos {
 		batch = batch[:0]

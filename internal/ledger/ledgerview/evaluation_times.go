@@ -65,7 +65,7 @@ func (v *View) evaluationTimes(r *ledger.RepoCoverage, now time.Time) evaluation
 			continue
 		}
 		week := ledger.LastCompleteWeek(at)
-		isRead := !r.Since.After(week.Start) && !r.Missing[s].Overlaps(week)
+		isRead := !r.WantedSince(s).After(week.Start) && !r.Missing[s].Overlaps(week)
 		times.spans[activity.SpanWeek].set(s, week.Start.Unix()-1, week.End.Unix()-1, isRead)
 		times.hasOptional = times.hasOptional && !week.Start.Before(v.linesUnreadUntil)
 	}
@@ -75,5 +75,6 @@ func (v *View) evaluationTimes(r *ledger.RepoCoverage, now time.Time) evaluation
 // isRead reports whether a window of a stream was read completely and its events are still kept. The last 24 h are
 // shown without this condition: at first contact they are what is read first.
 func (v *View) isRead(r *ledger.RepoCoverage, s activity.Stream, w activity.Window) bool {
-	return !r.Since.After(w.Start) && !v.prunedBefore.After(w.Start) && r.Streams.Has(s) && !r.Missing[s].Overlaps(w)
+	return !r.WantedSince(s).After(w.Start) && !v.prunedBefore.After(w.Start) && r.Streams.Has(s) &&
+		!r.Missing[s].Overlaps(w)
 }

@@ -91,7 +91,7 @@ func (s *series) explain(repo int64, name Series, at *evaluationTimes, yield fun
 
 // MeasureOf returns which measure of its events a metric with a window adds up; false when it counts the events.
 func MeasureOf(m Metric) (measure int, ok bool) {
-	for _, kind := range activity.Kinds() {
+	for _, kind := range activity.AuthorKinds() {
 		for i := range kind.NumMeasures() {
 			for _, w := range windows[ledger.MeasureTotal(kind, i)] {
 				if w.metric == m {
@@ -107,7 +107,7 @@ func MeasureOf(m Metric) (measure int, ok bool) {
 // inclusive end, whatever has been read: it counts what the ledger has.
 func (v *View) EventsBetween(after, until time.Time, yield func(*Explanation)) {
 	v.visitLabelled(func(cov *ledger.RepoCoverage, label *userLabel, s *series) {
-		for _, kind := range activity.Kinds() {
+		for _, kind := range activity.AuthorKinds() {
 			list := s.events[kind.Index()]
 			found := Explanation{
 				Series: Series{cov.Name, label.text}, After: after, Until: until,

@@ -23,6 +23,10 @@ type Repository struct {
 	LastEvent time.Time
 	// Stocks are what is open.
 	Stocks RepoStocks
+	// Coverage is what was read of it. It must not be changed.
+	Coverage *ledger.RepoCoverage
+	// Histograms are those of its flow: see View.Histograms.
+	Histograms []ledger.Histogram
 }
 
 // repoFacts are the decoded entries of repositories and of the organization, apart from those of series.
@@ -83,8 +87,8 @@ func (v *View) EachRepository(now time.Time, f func(*Repository)) bool {
 	for name, id := range owners {
 		f(&Repository{
 			ID: id, Name: name, Facts: v.facts.listed[id], Counts: v.facts.counts[id], LastEvent: v.lastEvent(id, now),
-			Stocks: v.stocksAt(id, now),
-			VCS:    v.vcsOf(id),
+			Stocks: v.stocksAt(id, now), VCS: v.vcsOf(id),
+			Coverage: v.cov.Repos[id], Histograms: v.histograms(id, now),
 		})
 	}
 	return true

@@ -19,6 +19,7 @@ func repositories(t *testing.T, v *View, now time.Time) map[string]Repository {
 	all := make(map[string]Repository)
 	require.True(t, v.EachRepository(now, func(r *Repository) {
 		require.NotContains(t, all, r.Name)
+		require.Equal(t, r.ID, r.Coverage.ID)
 		all[r.Name] = *r
 	}))
 	return all
@@ -43,7 +44,7 @@ func factsEntry(repo int64, language string) ledger.Entry {
 func TestRepositoriesOfAView(t *testing.T) {
 	t.Parallel()
 	v := viewOf(Settings{})
-	require.Equal(t, map[string]Repository{"one": {ID: 1, Name: "one"}}, repositories(t, v, noon))
+	require.Equal(t, map[string]Repository{"one": {ID: 1, Name: "one", Coverage: v.cov.Repos[1]}}, repositories(t, v, noon))
 
 	observe(v, noon, factsEntry(1, "Go"), ledger.Entry{
 		EntryKey: ledger.RepoCountsKey(1),

@@ -15,9 +15,9 @@ import (
 
 // series is a user in a repository: the events, and the totals since the ledger started.
 type series struct {
-	events [activity.NumKinds][]timedEvent
+	events [activity.NumAuthorKinds][]timedEvent
 	// removed are events that were removed and may be restored.
-	removed      *[activity.NumKinds][]timedEvent
+	removed      *[activity.NumAuthorKinds][]timedEvent
 	totals       ledger.Totals
 	shownMetrics Mask
 	sorted       bool
@@ -52,7 +52,7 @@ func (s *series) remove(kind activity.Kind, ids map[uint64]bool) {
 		return
 	}
 	if s.removed == nil {
-		s.removed = new([activity.NumKinds][]timedEvent)
+		s.removed = new([activity.NumAuthorKinds][]timedEvent)
 	}
 	s.sorted = false
 	moveEventsByID(&s.events[kind.Index()], &s.removed[kind.Index()], ids)
@@ -146,7 +146,7 @@ func (s *series) windowValues(at *evaluationTimes, v *Values) bool {
 	s.sort()
 	*v = Values{}
 	last := int64(-1)
-	for _, kind := range activity.Kinds() {
+	for _, kind := range activity.AuthorKinds() {
 		newest := s.kindValues(kind, at, v)
 		last = max(last, newest)
 	}

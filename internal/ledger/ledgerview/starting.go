@@ -215,6 +215,7 @@ func (v *View) takeOverEmission(now int64) {
 	}
 	v.visits.onStandby = false
 	for _, repo := range v.repos {
+		repo.flow.takeOver(now, v.settings.ZeroFor)
 		for label, starting := range repo.totals.starting {
 			repo.totals.setStarting(label, slices.DeleteFunc(starting, func(b startingTotal) bool {
 				return b.notBefore == 0 || now-b.notBefore >= int64(v.settings.ZeroFor)
@@ -228,6 +229,7 @@ func (v *View) takeOverEmission(now int64) {
 type savedTotals struct {
 	starting map[string][]startingTotal
 	departed map[string]map[accountKey]ledger.Totals
+	flow     []startingFlow
 }
 
 // saveTotals saves what the next snapshot does not have, in case it is of the same ledger.
@@ -237,12 +239,12 @@ func (v *View) saveTotals() {
 	}
 	v.saved = make(map[int64]savedTotals)
 	for id, repo := range v.repos {
-		if len(repo.totals.starting) == 0 && len(repo.totals.departed) == 0 {
+		if len(repo.totals.starting) == 0 && len(repo.totals.departed) == 0 && len(repo.flow.starting) == 0 {
 			continue
 		}
 		saved := savedTotals{
 			starting: make(map[string][]startingTotal),
-			departed: make(map[string]map[accountKey]ledger.Totals),
+			departed: make(map[string]map[accountKey]ledger.Totals), flow: repo.flow.starting,
 		}
 		for label, starting := range repo.totals.starting {
 			saved.starting[label.text] = starting
@@ -263,6 +265,9 @@ func (v *View) restoreTotals() {
 		repo := v.repos[id]
 		if repo == nil {
 			continue
+		}
+		for _, starting := range saved.flow {
+			repo.flow.addStarting(starting)
 		}
 		for text, starting := range saved.starting {
 			if label := v.accounts.labels[text]; label != nil {

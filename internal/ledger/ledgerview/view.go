@@ -83,6 +83,7 @@ type repoView struct {
 	// groups are the series of labels that several accounts share.
 	groups    map[*userLabel]*group
 	weekly    *weeklyView // the given lines, nil without any
+	flow      flow
 	totals    repoTotals
 	shownName string // the name under which the series were last shown
 }
@@ -253,11 +254,19 @@ func (v *View) applyLogin(entry *ledger.Entry) {
 
 // addCarried adds the totals of pruned events.
 func (v *View) addCarried(c *ledger.CarriedTotals) {
+	if c.Actor == activity.NoActor() {
+		v.repoAt(c.Repo).flow.totals.Add(c.Repository)
+		return
+	}
 	v.seriesAt(c.Repo, v.accounts.resolve(c.Actor, 0)).totals.Add(&c.Totals)
 }
 
-// addEvent adds an event to the series of its account.
+// addEvent adds an event to the series of its account, or to the histograms of its repository.
 func (v *View) addEvent(e *activity.Event) {
+	if e.Kind.IsOfRepository() {
+		v.addFlow(e)
+		return
+	}
 	account := v.accounts.resolve(e.Actor, ledger.Unix32(e.Time))
 	s := v.seriesAt(e.Repo, account)
 	v.noteStart(e.Repo, v.repos[e.Repo], account, e.Kind)
@@ -273,6 +282,9 @@ func (v *View) applyToSeries(keys []activity.Key, move func(s *series, kind acti
 	}
 	moved := make(map[place]map[uint64]bool)
 	for i := range keys {
+		if keys[i].Kind.IsOfRepository() {
+			continue // no window counts it, and totals do not fall
+		}
 		at := place{keys[i].Repo, keys[i].Kind}
 		if moved[at] == nil {
 			moved[at] = make(map[uint64]bool)
@@ -346,6 +358,7 @@ func (v *View) purge(purged map[int64]bool) {
 			continue
 		}
 		v.stale, repo.weekly = repo.markRepoStale(v.stale, v.accounts), nil
+		repo.flow = flow{}
 		maps.DeleteFunc(repo.series, func(_ uint32, s *series) bool { return s.numEvents() == 0 })
 		if len(repo.series) == 0 {
 			delete(v.repos, id)

@@ -11,10 +11,10 @@ import (
 // The metrics of commits and their lines, which the weekly lines of entries replace.
 const (
 	metricCommits           = MetricCount + Metric(activity.KindCommit-1)
-	MetricLinesAdded        = MetricCount + activity.NumKinds + activity.CommitAdditions
-	MetricLinesRemoved      = MetricCount + activity.NumKinds + activity.CommitDeletions
-	MetricTotalLinesAdded   = MetricTotal + activity.NumKinds + activity.CommitAdditions
-	MetricTotalLinesRemoved = MetricTotal + activity.NumKinds + activity.CommitDeletions
+	MetricLinesAdded        = MetricCount + activity.NumAuthorKinds + activity.CommitAdditions
+	MetricLinesRemoved      = MetricCount + activity.NumAuthorKinds + activity.CommitDeletions
+	MetricTotalLinesAdded   = MetricTotal + activity.NumAuthorKinds + activity.CommitAdditions
+	MetricTotalLinesRemoved = MetricTotal + activity.NumAuthorKinds + activity.CommitDeletions
 )
 
 // weeklyView has the weekly lines of an entry by account.

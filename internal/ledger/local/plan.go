@@ -137,7 +137,7 @@ type actorSeries struct {
 // of this batch, true for those that got room.
 func (a *admission) fold(e *activity.Event, opened map[actorSeries]bool) {
 	series := actorSeries{e.Repo, e.Actor}
-	if a.state.hasEvents(series) || e.Actor.Login == activity.LoginOther {
+	if a.state.hasEvents(series) || e.Actor.Login == activity.LoginOther || e.Kind.IsOfRepository() {
 		return
 	}
 	hasRoom, decided := opened[series]

@@ -31,10 +31,10 @@ func (s *State) Snapshot() []ledger.Change {
 func (s *State) carriedChanges() []ledger.Change {
 	var carried []ledger.CarriedTotals
 	for key, series := range s.series {
-		if series.carried != (ledger.Totals{}) {
+		if series.carried != (ledger.Totals{}) || series.repository != nil {
 			carried = append(carried, ledger.CarriedTotals{
 				Repo: key.repo, Actor: s.actors.list[key.actor],
-				Totals: series.carried,
+				Totals: series.carried, Repository: series.repository.Clone(),
 			})
 		}
 	}

@@ -40,8 +40,18 @@ type seriesKey struct {
 
 // seriesState counts the events that a series has in the ledger, and carries the totals of those that were pruned.
 type seriesState struct {
-	events  uint32
-	carried ledger.Totals
+	events     uint32
+	carried    ledger.Totals
+	repository ledger.RepositoryTotals // of the pruned events that are attributed to the repository
+}
+
+// carry adds a pruned event to the carried totals.
+func (s *seriesState) carry(e *activity.Event) {
+	if e.Kind.IsOfRepository() {
+		s.repository.AddEvent(e)
+	} else {
+		s.carried.AddEvent(e)
+	}
 }
 
 // actors numbers the actors.
@@ -102,7 +112,9 @@ func (s *State) Apply(c *ledger.Change) {
 	s.cov.Apply(c.Progress)
 	for i := range c.Carried {
 		carried := &c.Carried[i]
-		s.seriesAt(carried.Repo, carried.Actor).carried.Add(&carried.Totals)
+		series := s.seriesAt(carried.Repo, carried.Actor)
+		series.carried.Add(&carried.Totals)
+		series.repository.Add(carried.Repository)
 	}
 	for i := range c.Events {
 		s.addEvent(&c.Events[i])
@@ -157,7 +169,7 @@ func (s *State) addEvent(e *activity.Event) {
 		time: ledger.Unix32(e.Time), actor: s.actors.index(e.Actor), measures: e.Measures,
 	}
 	series := s.seriesAt(e.Repo, e.Actor)
-	if series.events == 0 {
+	if series.events == 0 && !e.Kind.IsOfRepository() {
 		s.liveSeries++
 	}
 	series.events++
@@ -184,9 +196,9 @@ func (s *State) prune(before time.Time) {
 		}
 		series := s.series[seriesKey{key.Repo, r.actor}]
 		e := s.event(key, r)
-		series.carried.AddEvent(&e)
+		series.carry(&e)
 		series.events--
-		if series.events == 0 {
+		if series.events == 0 && !e.Kind.IsOfRepository() {
 			s.liveSeries--
 		}
 		delete(s.events, key)

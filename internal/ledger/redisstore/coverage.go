@@ -21,7 +21,8 @@ import (
 //	c<id>           first contact and start of recording: "contact since", set once
 //	n<id>           name
 //	g<id>           since when it is gone; absent while it is present
-//	i<id>           the streams that the repository has; absent before a version that knew more than the first three
+//	i<id>           the streams that the repository has, and "stream:contact" for each that came later than it; absent
+//	                before a version that knew more than the first three
 //	s<id>           signals: "observed frame", the newest observation wins
 //	m<id>:<stream>  gaps: "start end start end ..." in ascending order
 //	t<id>           heads from which commits were recorded, that of the signals included, with blanks between
@@ -233,13 +234,33 @@ func decodeGone(p *ledger.RepoProgress, value string) error {
 	return nil
 }
 
+// encodeStreams returns the value of streamsField.
+func encodeStreams(p *ledger.RepoProgress) string {
+	value := strconv.Itoa(int(p.Streams))
+	for _, c := range p.Contacts {
+		value += " " + strconv.Itoa(int(c.Stream)) + ":" + encodeTime(c.At)
+	}
+	return value
+}
+
 // decodeStreams decodes the value of streamsField.
 func decodeStreams(p *ledger.RepoProgress, value string) error {
-	n, err := strconv.ParseUint(value, 10, 8)
+	set, contacts, _ := strings.Cut(value, " ")
+	n, err := strconv.ParseUint(set, 10, 8)
 	if err != nil || activity.Streams(n)&^activity.EveryStream != 0 {
-		return fmt.Errorf("%w: streams %q", ledger.ErrCorrupt, value) // the next pass introduces them again
+		return fmt.Errorf("%w: streams %.64q", ledger.ErrCorrupt, value) // the next pass introduces them again
 	}
-	p.Streams = activity.Streams(n)
+	var list []ledger.StreamContact
+	for contact := range strings.FieldsSeq(contacts) {
+		stream, text, _ := strings.Cut(contact, ":")
+		s, err := strconv.ParseUint(stream, 10, 8)
+		at, ok := parseTime(text)
+		if err != nil || activity.Stream(s) >= activity.NumStreams || !ok {
+			return fmt.Errorf("%w: streams %.64q", ledger.ErrCorrupt, value)
+		}
+		list = append(list, ledger.StreamContact{Stream: activity.Stream(s), At: at})
+	}
+	p.Streams, p.Contacts = activity.Streams(n), list
 	return nil
 }
 

@@ -43,7 +43,7 @@ type seriesTable struct {
 	indexes     map[seriesKey]int // from 1 on
 	fields      []any             // fields of the hash "series"
 	repoLengths []byte            // length of the repository's part of each field
-	newest      []int64           // time of the newest event in Unix seconds, at least 1; 0 for the user "_other"
+	newest      []int64           // time of the newest event in Unix seconds, at least 1; 0 where !isBudgeted
 }
 
 // seriesKey identifies a user in a repository.
@@ -121,7 +121,7 @@ func (p *commitPlan) epochAfter(facts *orgFacts) string {
 func (p *commitPlan) admitEvents(facts *orgFacts) {
 	pruned := facts.prunedTime()
 	seen := make(map[activity.Key]struct{}, len(p.batch.Events))
-	for _, e := range p.batch.Events {
+	for _, e := range authorKindsFirst(p.batch.Events) {
 		since, ok := facts.since[e.Repo]
 		if !ok {
 			since, ok = p.newRepos[e.Repo]
@@ -137,6 +137,20 @@ func (p *commitPlan) admitEvents(facts *orgFacts) {
 		seen[e.Key()] = struct{}{}
 		p.events.add(&e)
 	}
+}
+
+// authorKindsFirst returns the events with those of kinds that are attributed to a repository at the end. An earlier
+// version, which does not know them, reads the records of a log entry up to the first of them.
+func authorKindsFirst(events []activity.Event) []activity.Event {
+	isOfRepository := func(e *activity.Event) int {
+		if e.Kind.IsValid() && e.Kind.IsOfRepository() {
+			return 1
+		}
+		return 0
+	}
+	return slices.SortedStableFunc(slices.Values(events), func(a, b activity.Event) int {
+		return isOfRepository(&a) - isOfRepository(&b)
+	})
 }
 
 // add appends an admitted event.
@@ -162,14 +176,20 @@ func (t *seriesTable) indexOf(e *activity.Event) int {
 		t.fields = append(t.fields, appendActor(repo, e.Actor))
 		t.newest = append(t.newest, 0)
 	}
-	if at := e.Time.Unix(); e.Actor.Login != activity.LoginOther && at >= t.newest[n-1] {
+	if at := e.Time.Unix(); isBudgeted(e) && at >= t.newest[n-1] {
 		t.newest[n-1] = max(at, 1)
 	}
 	return n
 }
 
-// newestTimes returns the newest times as the commit script reads them: "" for "_other", which has no part in the limit
-// of series.
+// isBudgeted reports whether the series of an event counts for the limit of series: it is one of a user, and not that of
+// the folded ones.
+func isBudgeted(e *activity.Event) bool {
+	return e.Actor.Login != activity.LoginOther && !e.Kind.IsOfRepository()
+}
+
+// newestTimes returns the newest times as the commit script reads them: "" for a series that has no part in the limit of
+// series.
 func (t *seriesTable) newestTimes() []any {
 	list := make([]any, len(t.newest))
 	for i, at := range t.newest {
@@ -269,7 +289,7 @@ func (c *coverageChanges) add(r *ledger.RepoProgress, newRepos map[int64]time.Ti
 		c.set = append(c.set, nameField(r.ID), r.Name)
 	}
 	if r.Streams != 0 {
-		c.set = append(c.set, streamsField(r.ID), strconv.Itoa(int(r.Streams)))
+		c.set = append(c.set, streamsField(r.ID), encodeStreams(r))
 	}
 	if r.Presence == ledger.PresenceGone && !r.GoneSince.IsZero() {
 		c.set = append(c.set, goneField(r.ID), encodeTime(r.GoneSince))

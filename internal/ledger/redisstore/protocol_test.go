@@ -80,7 +80,7 @@ func TestProtocols(t *testing.T) {
 	plan, err := newCommitPlan(1, &ledger.Batch{Org: "acme"}, &facts)
 	require.NoError(t, err)
 	prune, applied := &pruning{}, []string{"1", "0"}
-	carry := map[string]*ledger.Totals{"field": {1}}
+	carry := map[string]*ledger.CarriedTotals{"field": {Totals: ledger.Totals{1}}}
 	verdicts := []string{verdictOK, verdictFenced, verdictStale, verdictRoom, verdictDamaged, verdictLost}
 	scripts, err := filepath.Glob("scripts/*.lua")
 	require.NoError(t, err)

@@ -149,7 +149,7 @@ func (p *pruning) dropOldGaps(ctx context.Context, limit time.Time) error {
 
 // carryAndTrim scans the log once for events before the limit, carries their totals, deletes their keys and trims.
 func (p *pruning) carryAndTrim(ctx context.Context, limit time.Time) error {
-	carry := make(map[string]*ledger.Totals)
+	carry := make(map[string]*ledger.CarriedTotals)
 	var expired []any
 	var r recordReader
 	err := p.store.scanLog(ctx, p.keys.log, p.last, func(entries []redis.XMessage) error {
@@ -174,14 +174,14 @@ func (p *pruning) carryAndTrim(ctx context.Context, limit time.Time) error {
 
 // classify adds an event of the log to the totals to carry and to the keys to delete, unless these steps are completed
 // for it or it is not before the limit. It returns the keys.
-func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]*ledger.Totals, expired []any) []any {
+func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]*ledger.CarriedTotals, expired []any) []any {
 	if !e.Time.Before(limit) {
 		return expired
 	}
 	if !e.Time.Before(p.carried) {
 		field := seriesField(e.Repo, e.Actor)
 		if carry[field] == nil {
-			carry[field] = new(ledger.Totals)
+			carry[field] = new(ledger.CarriedTotals)
 		}
 		carry[field].AddEvent(e)
 	}
@@ -192,7 +192,7 @@ func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]
 }
 
 // carryTotals runs the carry script.
-func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[string]*ledger.Totals) error {
+func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[string]*ledger.CarriedTotals) error {
 	a := p.carryArguments(limit, carry)
 	applied, err := carryScript.Run(ctx, p.store.client, a.keys, a.values...).Int()
 	if err == nil && applied == 0 {
@@ -202,7 +202,7 @@ func (p *pruning) carryTotals(ctx context.Context, limit time.Time, carry map[st
 }
 
 // carryArguments returns the arguments of the carry script. carry has the totals to add by field of the hash "carried".
-func (p *pruning) carryArguments(limit time.Time, carry map[string]*ledger.Totals) *scriptArguments {
+func (p *pruning) carryArguments(limit time.Time, carry map[string]*ledger.CarriedTotals) *scriptArguments {
 	a := newScriptArguments(3, 4+2*len(carry))
 	a.key("meta", p.keys.meta)
 	a.key("series", p.keys.series)

@@ -61,9 +61,9 @@ func TestInterruptedPruning(t *testing.T) {
 			t.Helper()
 			require.NoError(t, p.setPrunedBefore(t.Context(), limit))
 			old := storetest.Event(activity.KindCommit, 1, "ada", limit.Add(-time.Hour))
-			totals := new(ledger.Totals)
+			totals := new(ledger.CarriedTotals)
 			totals.AddEvent(&old)
-			require.NoError(t, p.carryTotals(t.Context(), limit, map[string]*ledger.Totals{
+			require.NoError(t, p.carryTotals(t.Context(), limit, map[string]*ledger.CarriedTotals{
 				seriesField(1, old.Actor): totals, seriesField(2, activity.Actor{Login: "eve"}): totals,
 			}))
 		},

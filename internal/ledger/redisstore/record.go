@@ -234,50 +234,47 @@ func (r *recordReader) decodeCarried(field, value string) (c ledger.CarriedTotal
 	if err != nil || tail != "" || c.Repo <= 0 || c.Actor.Validate() != nil {
 		return c, fmt.Errorf("%w: carried totals of a series", ledger.ErrCorrupt)
 	}
-	c.Totals, err = parseTotals(value)
-	return c, err
+	return c, parseTotals(value, &c)
 }
 
 // formatTotals returns totals as they are stored and as the carry script reads them: "id:value id:value ...", with the
-// ids of ledger.TotalIDs in decimal, without the totals that are 0.
-func formatTotals(t *ledger.Totals) string {
+// ids of ledger.TotalID in decimal, without the totals that are 0.
+func formatTotals(totals *ledger.CarriedTotals) string {
 	var b strings.Builder
-	for i, id := range ledger.TotalIDs() {
-		if t[i] == 0 {
-			continue
-		}
+	for id, value := range totals.All {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		fmt.Fprintf(&b, "%d:%d", id, t[i])
+		fmt.Fprintf(&b, "%d:%d", id, value)
 	}
 	return b.String()
 }
 
 // parseTotals decodes what formatTotals returned, and the values without ids that earlier versions stored, in the order
 // of ledger.LegacyTotalIDs.
-func parseTotals(text string) (t ledger.Totals, err error) {
+func parseTotals(text string, totals *ledger.CarriedTotals) error {
 	list := strings.Fields(text)
 	legacy := !strings.Contains(text, ":")
 	if legacy && len(list) != len(ledger.LegacyTotalIDs()) {
-		return t, fmt.Errorf("%w: %d totals", ledger.ErrCorrupt, len(list))
+		return fmt.Errorf("%w: %d totals", ledger.ErrCorrupt, len(list))
 	}
 	for i, value := range list {
 		id := uint64(ledger.LegacyTotalIDs()[min(i, len(ledger.LegacyTotalIDs())-1)])
 		if !legacy {
 			name, tail, _ := strings.Cut(value, ":")
 			value = tail
+			var err error
 			if id, err = strconv.ParseUint(name, 10, 16); err != nil {
-				return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+				return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 			}
 		}
 		n, err := strconv.ParseUint(value, 10, 64)
 		if err != nil {
-			return t, fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
+			return fmt.Errorf("%w: %w", ledger.ErrCorrupt, err)
 		}
-		t.Set(ledger.TotalID(id), n)
+		totals.Set(ledger.TotalID(id), n)
 	}
-	return t, nil
+	return nil
 }
 
 // Names with labels are one field. Their separator is a character that no label has.

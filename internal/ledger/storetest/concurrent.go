@@ -201,6 +201,8 @@ func (r *propertyRun) require(rt *rapid.T) {
 		want := r.model.shown(at)
 		require.Equal(rt, want, plain(visited(late, at)), "a late view")
 		require.Equal(rt, want, plain(visited(r.live.view, at)), "a view from the beginning")
+		require.Equal(rt, r.model.histograms(), plainHistograms(late, at), "a late view")
+		require.Equal(rt, r.model.histograms(), plainHistograms(r.live.view, at), "a view from the beginning")
 	}
 	if sizer, ok := r.store.(Sizer); ok {
 		_, events := sizer.Sizes(org)

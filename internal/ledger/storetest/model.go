@@ -15,13 +15,21 @@ import (
 )
 
 func drawEvent(t *rapid.T) activity.Event {
-	kind := rapid.SampledFrom([]activity.Kind{1, 2, 3, 4, 5}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]activity.Kind{
+		1, 2, 3, 4, 5, activity.KindFirstReview, activity.KindMergeTime, activity.KindIssueCloseTime,
+	}).Draw(t, "kind")
 	e := Event(kind, rapid.Int64Range(1, 30).Draw(t, "number"), "",
 		Noon.Add(-time.Duration(rapid.IntRange(0, 15*24*60).Draw(t, "minutes"))*time.Minute))
 	e.Actor = rapid.SampledFrom([]activity.Actor{
 		{Login: "ada"}, {Login: "bob"}, {ID: 7, Login: "eve"}, {ID: 7, Login: "eve-2"}, {ID: 8, Login: "kim"},
 	}).Draw(t, "user")
 	e.Repo = rapid.Int64Range(1, 2).Draw(t, "repo")
+	if kind.IsOfRepository() {
+		e.Actor = activity.NoActor()
+		for i := range kind.Spec().Measures {
+			e.Measures[i] = rapid.Uint32Range(0, 90*24*60*60).Draw(t, "seconds")
+		}
+	}
 	return e
 }
 
@@ -110,7 +118,7 @@ func plain(s EmittedSeries) map[line]uint64 {
 func (m *model) shown(at time.Time) map[line]uint64 {
 	lines := make(map[line]uint64)
 	for key, e := range m.kept {
-		if m.removed[key] {
+		if m.removed[key] || e.Kind.IsOfRepository() {
 			continue
 		}
 		series := ledgerview.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
@@ -150,6 +158,9 @@ func (m *model) count(lines map[line]uint64, series ledgerview.Series, e *activi
 // totals adds the sums of the series that are there.
 func (m *model) totals(lines map[line]uint64) {
 	for _, e := range m.ever {
+		if e.Kind.IsOfRepository() {
+			continue
+		}
 		series := ledgerview.Series{Repo: fmt.Sprintf("repo-%d", e.Repo), User: m.user(e.Actor)}
 		if _, alive := lines[line{series, ledgerview.MetricLastEvent}]; !alive {
 			continue
@@ -160,4 +171,52 @@ func (m *model) totals(lines map[line]uint64) {
 			lines[line{series, ledgerview.MetricTotalLinesRemoved}] += uint64(e.Measures[activity.CommitDeletions])
 		}
 	}
+}
+
+// histogramLine is the sum of a histogram of a repository (bucket -1), or the count of one of its buckets.
+type histogramLine struct {
+	repo   int64
+	metric string
+	bucket int
+}
+
+// histograms has the sums and counts that are not 0, over all events that were ever recorded.
+func (m *model) histograms() map[histogramLine]uint64 {
+	lines := make(map[histogramLine]uint64)
+	for _, e := range m.ever {
+		for i, measure := range e.Kind.Spec().Measures {
+			h := measure.Histogram
+			if h.Metric == "" {
+				continue
+			}
+			bucket := 0
+			for bucket < len(h.Bounds) && e.Measures[i] > h.Bounds[bucket] {
+				bucket++
+			}
+			if e.Measures[i] > 0 {
+				lines[histogramLine{e.Repo, h.Metric, -1}] += uint64(e.Measures[i])
+			}
+			lines[histogramLine{e.Repo, h.Metric, bucket}]++
+		}
+	}
+	return lines
+}
+
+// plainHistograms has the sums and counts of a view that are not 0.
+func plainHistograms(view *ledgerview.View, at time.Time) map[histogramLine]uint64 {
+	lines := make(map[histogramLine]uint64)
+	for repo := range int64(3) {
+		for i, h := range view.Histograms(repo, at) {
+			metric := ledger.HistogramSpecs()[i].Metric
+			if h.Sum > 0 {
+				lines[histogramLine{repo, metric, -1}] = h.Sum
+			}
+			for bucket, n := range h.Buckets {
+				if n > 0 {
+					lines[histogramLine{repo, metric, bucket}] = n
+				}
+			}
+		}
+	}
+	return lines
 }

@@ -56,17 +56,21 @@ func RecordStored(t *testing.T, s ledger.Store, halfway func()) {
 			TipChanges: ledger.TipChanges{Tips: []string{"89abcdef0123456789abcdef0123456789abcdef"}},
 		},
 		{ID: 2, Presence: ledger.PresenceGone, GoneSince: Noon},
+		{ID: 3, Streams: activity.EveryStream, Contacts: laterStream},
 	}
 	more.Tallies = b.Tallies
 	commit(t, s, more)
 	commit(t, s, batch(removed[3])) // it is there again
 }
 
+// laterStream is the contact of a stream a day after that of its repository.
+var laterStream = []ledger.StreamContact{{Stream: activity.StreamIssueFlow, At: Noon.AddDate(0, 0, 1)}}
+
 // storedEvents are one event of every kind of some streams by an account, and a commit of each of the actors without
 // one.
 func storedEvents(streams activity.Streams, first int64, at time.Time) []activity.Event {
 	var events []activity.Event
-	for i, kind := range activity.Kinds() {
+	for i, kind := range activity.AuthorKinds() {
 		if !streams.Has(kind.Stream()) {
 			continue
 		}
@@ -100,6 +104,10 @@ func requireStored(t *testing.T, s ledger.Store, streams activity.Streams) {
 	cov, err := s.Coverage(t.Context(), org)
 	require.NoError(t, err)
 	one := cov.Repos[1]
+	if streams == activity.EveryStream {
+		require.Equal(t, laterStream, cov.Repos[3].Contacts)
+		require.Equal(t, Noon.AddDate(0, 0, -13), cov.Repos[3].WantedSince(activity.StreamIssueFlow))
+	}
 	require.Equal(t, streams, one.Streams)
 	require.Equal(t, streams, streamsWithHistory(cov.Repos[3]))
 	require.Equal(t, "0123456789abcdef0123456789abcdef01234567", one.Signals.Head)
@@ -159,7 +167,7 @@ func requireStoredSums(t *testing.T, s ledger.Store, streams activity.Streams, r
 		return [2]uint64{values.Of[ledgerview.MetricTotalLinesAdded], values.Of[ledgerview.MetricTotalLinesRemoved]}
 	}
 	const ada, bot, unlinked = "ada-new", "renovate[bot]", activity.LoginUnlinkedGitAuthor
-	for _, kind := range activity.Kinds() {
+	for _, kind := range activity.AuthorKinds() {
 		if !streams.Has(kind.Stream()) {
 			require.Zero(t, total(ada, kind), kind)
 			shown := got[ledgerview.Series{Repo: "repo-1", User: ada}].Present

@@ -348,6 +348,8 @@ func seriesBudget(t *testing.T, h Harness) {
 		Org: "other", Observed: Noon, Progress: IntroduceRepos(1),
 		Events: []activity.Event{Event(activity.KindCommit, 1, "a", Noon)},
 	})
+	flow := Event(activity.KindFirstReview, 1, activity.LoginNone, Noon)
+	require.Equal(t, ledger.Receipt{Recorded: 1}, commit(t, s, batch(flow)), "a repository's events are no series")
 	receipt := commit(t, s, batch(
 		Event(activity.KindCommit, 1, "b", Noon), Event(activity.KindCommit, 2, "c", Noon),
 		Event(activity.KindCommit, 3, "d", Noon), Event(activity.KindCommit, 4, "d", Noon),

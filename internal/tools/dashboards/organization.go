@@ -21,6 +21,8 @@ func organization() *dashboard.DashboardBuilder {
 	d.WithRow(dashboard.NewRowBuilder("In the selected time: repositories"))
 	s.addRepositories(d)
 	addOpen(d)
+	d.WithRow(dashboard.NewRowBuilder("In the selected time: how long pull requests and issues take"))
+	addFlow(d)
 	return d
 }
 

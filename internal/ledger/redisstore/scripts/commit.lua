@@ -26,7 +26,7 @@
 --   series_indexes  the index of each event's series in series[], from 1 on, in two bytes
 --   series[]        the fields of the hash series
 --   repo_lengths    the length of the repository's part of each series' field, in one byte
---   newest[]        the time of the newest event of each series, '' for the user "_other"
+--   newest[]        the time of the newest event of each series, '' for one without a part in the limit of series
 --   other           the actor "_other", encoded
 --   set[]           field and value of cov to set
 --   deleted[]       fields of cov to delete

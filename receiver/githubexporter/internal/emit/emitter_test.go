@@ -25,7 +25,7 @@ import (
 var began = time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
 
 // shownMetrics is the number of metrics that are shown of a series by default: without the windows of 30 days.
-const shownMetrics = ledgerview.NumMetrics - activity.NumKinds
+const shownMetrics = ledgerview.NumMetrics - activity.NumAuthorKinds
 
 // noStatus is the status of an organization that a test sets the term of. Its other methods are not called.
 type noStatus struct {
@@ -71,9 +71,9 @@ func fill(org *organization, repos, users, each int) {
 		})
 		for u := range users {
 			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
-			for n := range int64(activity.NumKinds * each) {
+			for n := range int64(activity.NumAuthorKinds * each) {
 				events = append(events, activity.Event{
-					Kind: activity.Kinds()[n%activity.NumKinds], Repo: id, ID: activity.NumberID(int64(u)*1000 + n),
+					Kind: activity.AuthorKinds()[n%activity.NumAuthorKinds], Repo: id, ID: activity.NumberID(int64(u)*1000 + n),
 					Actor: actor,
 					Time:  began.Add(-time.Duration(u%20) * time.Hour),
 				})

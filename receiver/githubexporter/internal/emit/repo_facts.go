@@ -14,6 +14,7 @@ import (
 // addRepository adds what is known of a repository.
 func addRepository(s *repoSink, r *ledgerview.Repository) {
 	series := repoSeries{repo: r.Name}
+	addFlow(s, series, r)
 	s.addTime(repoLastEvent, series, r.LastEvent)
 	if r.Facts != nil {
 		addRepoFacts(s, series, r.Facts)

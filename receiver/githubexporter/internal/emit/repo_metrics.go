@@ -42,6 +42,15 @@ const (
 	vcsChangeTimeToApproval
 	vcsChangeTimeToMerge
 	vcsRefLinesDelta
+	prFirstReview
+	prApproval
+	prMerge
+	prDraft
+	prReviews
+	prMergedUnreviewed
+	prLines
+	prClose
+	issueClose
 	numRepoMetrics
 )
 
@@ -106,6 +115,16 @@ var repoRecords = [numRepoMetrics]repoRecord{
 		b.RecordVcsRefLinesDeltaDataPoint(0, 0, "", "", "", "", metadata.AttributeVcsRefHeadTypeBranch, "",
 			metadata.AttributeVcsRefBaseTypeBranch, metadata.AttributeVcsLineChangeTypeAdded)
 	}),
+
+	prFirstReview:      histogramOf((*metadata.MetricsBuilder).RecordGhPrTimeToFirstReviewDataPoint),
+	prApproval:         histogramOf((*metadata.MetricsBuilder).RecordGhPrTimeToApprovalDataPoint),
+	prMerge:            histogramOf((*metadata.MetricsBuilder).RecordGhPrTimeToMergeDataPoint),
+	prDraft:            histogramOf((*metadata.MetricsBuilder).RecordGhPrDraftDataPoint),
+	prReviews:          histogramOf((*metadata.MetricsBuilder).RecordGhPrReviewsDataPoint),
+	prMergedUnreviewed: recordOf((*metadata.MetricsBuilder).RecordGhPrMergedWithoutReviewDataPoint),
+	prLines:            histogramOf((*metadata.MetricsBuilder).RecordGhPrLinesDataPoint),
+	prClose:            histogramOf((*metadata.MetricsBuilder).RecordGhPrTimeToCloseDataPoint),
+	issueClose:         histogramOf((*metadata.MetricsBuilder).RecordGhIssueTimeToCloseDataPoint),
 }
 
 // conventional returns the record of a metric of the semantic conventions.
@@ -118,6 +137,15 @@ func recordOf(
 	record func(b *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo string),
 ) repoRecord {
 	return repoRecord{record: func(b *metadata.MetricsBuilder) { record(b, 0, 0, "", "") }}
+}
+
+// histogramOf returns the record of a histogram with the labels org and repo.
+func histogramOf(
+	record func(b *metadata.MetricsBuilder, at pcommon.Timestamp, value int64, org, repo string),
+) repoRecord {
+	of := recordOf(record)
+	of.isHistogram = true
+	return of
 }
 
 // repoMask is a set of metrics by repository.

@@ -1987,6 +1987,186 @@ func (ms *GhExporterTeamsLastReadUnixtimeMetricConfig) Unmarshal(parser *confmap
 	return nil
 }
 
+// GhIssueTimeToCloseMetricConfig provides config for the gh.issue.time_to_close metric.
+type GhIssueTimeToCloseMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhIssueTimeToCloseMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrDraftMetricConfig provides config for the gh.pr.draft metric.
+type GhPrDraftMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrDraftMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrLinesMetricConfig provides config for the gh.pr.lines metric.
+type GhPrLinesMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrLinesMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrMergedWithoutReviewMetricConfig provides config for the gh.pr.merged_without_review metric.
+type GhPrMergedWithoutReviewMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrMergedWithoutReviewMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrReviewsMetricConfig provides config for the gh.pr.reviews metric.
+type GhPrReviewsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrReviewsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrTimeToApprovalMetricConfig provides config for the gh.pr.time_to_approval metric.
+type GhPrTimeToApprovalMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrTimeToApprovalMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrTimeToCloseMetricConfig provides config for the gh.pr.time_to_close metric.
+type GhPrTimeToCloseMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrTimeToCloseMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrTimeToFirstReviewMetricConfig provides config for the gh.pr.time_to_first_review metric.
+type GhPrTimeToFirstReviewMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrTimeToFirstReviewMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhPrTimeToMergeMetricConfig provides config for the gh.pr.time_to_merge metric.
+type GhPrTimeToMergeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhPrTimeToMergeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhRepoBranchesMetricConfig provides config for the gh.repo.branches metric.
 type GhRepoBranchesMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -2668,6 +2848,15 @@ type MetricsConfig struct {
 	GhExporterStoreWrite                             GhExporterStoreWriteMetricConfig                             `mapstructure:"gh.exporter.store_write"`
 	GhExporterTeamReads                              GhExporterTeamReadsMetricConfig                              `mapstructure:"gh.exporter.team_reads"`
 	GhExporterTeamsLastReadUnixtime                  GhExporterTeamsLastReadUnixtimeMetricConfig                  `mapstructure:"gh.exporter.teams_last_read_unixtime"`
+	GhIssueTimeToClose                               GhIssueTimeToCloseMetricConfig                               `mapstructure:"gh.issue.time_to_close"`
+	GhPrDraft                                        GhPrDraftMetricConfig                                        `mapstructure:"gh.pr.draft"`
+	GhPrLines                                        GhPrLinesMetricConfig                                        `mapstructure:"gh.pr.lines"`
+	GhPrMergedWithoutReview                          GhPrMergedWithoutReviewMetricConfig                          `mapstructure:"gh.pr.merged_without_review"`
+	GhPrReviews                                      GhPrReviewsMetricConfig                                      `mapstructure:"gh.pr.reviews"`
+	GhPrTimeToApproval                               GhPrTimeToApprovalMetricConfig                               `mapstructure:"gh.pr.time_to_approval"`
+	GhPrTimeToClose                                  GhPrTimeToCloseMetricConfig                                  `mapstructure:"gh.pr.time_to_close"`
+	GhPrTimeToFirstReview                            GhPrTimeToFirstReviewMetricConfig                            `mapstructure:"gh.pr.time_to_first_review"`
+	GhPrTimeToMerge                                  GhPrTimeToMergeMetricConfig                                  `mapstructure:"gh.pr.time_to_merge"`
 	GhRepoBranches                                   GhRepoBranchesMetricConfig                                   `mapstructure:"gh.repo.branches"`
 	GhRepoCount                                      GhRepoCountMetricConfig                                      `mapstructure:"gh.repo.count"`
 	GhRepoCreatedUnixtime                            GhRepoCreatedUnixtimeMetricConfig                            `mapstructure:"gh.repo.created_unixtime"`
@@ -2996,6 +3185,33 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: true,
 		},
 		GhExporterTeamsLastReadUnixtime: GhExporterTeamsLastReadUnixtimeMetricConfig{
+			Enabled: true,
+		},
+		GhIssueTimeToClose: GhIssueTimeToCloseMetricConfig{
+			Enabled: true,
+		},
+		GhPrDraft: GhPrDraftMetricConfig{
+			Enabled: true,
+		},
+		GhPrLines: GhPrLinesMetricConfig{
+			Enabled: true,
+		},
+		GhPrMergedWithoutReview: GhPrMergedWithoutReviewMetricConfig{
+			Enabled: true,
+		},
+		GhPrReviews: GhPrReviewsMetricConfig{
+			Enabled: true,
+		},
+		GhPrTimeToApproval: GhPrTimeToApprovalMetricConfig{
+			Enabled: true,
+		},
+		GhPrTimeToClose: GhPrTimeToCloseMetricConfig{
+			Enabled: true,
+		},
+		GhPrTimeToFirstReview: GhPrTimeToFirstReviewMetricConfig{
+			Enabled: true,
+		},
+		GhPrTimeToMerge: GhPrTimeToMergeMetricConfig{
 			Enabled: true,
 		},
 		GhRepoBranches: GhRepoBranchesMetricConfig{

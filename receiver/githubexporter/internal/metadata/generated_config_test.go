@@ -323,6 +323,33 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterTeamsLastReadUnixtime: GhExporterTeamsLastReadUnixtimeMetricConfig{
 						Enabled: true,
 					},
+					GhIssueTimeToClose: GhIssueTimeToCloseMetricConfig{
+						Enabled: true,
+					},
+					GhPrDraft: GhPrDraftMetricConfig{
+						Enabled: true,
+					},
+					GhPrLines: GhPrLinesMetricConfig{
+						Enabled: true,
+					},
+					GhPrMergedWithoutReview: GhPrMergedWithoutReviewMetricConfig{
+						Enabled: true,
+					},
+					GhPrReviews: GhPrReviewsMetricConfig{
+						Enabled: true,
+					},
+					GhPrTimeToApproval: GhPrTimeToApprovalMetricConfig{
+						Enabled: true,
+					},
+					GhPrTimeToClose: GhPrTimeToCloseMetricConfig{
+						Enabled: true,
+					},
+					GhPrTimeToFirstReview: GhPrTimeToFirstReviewMetricConfig{
+						Enabled: true,
+					},
+					GhPrTimeToMerge: GhPrTimeToMergeMetricConfig{
+						Enabled: true,
+					},
 					GhRepoBranches: GhRepoBranchesMetricConfig{
 						Enabled: true,
 					},
@@ -719,6 +746,33 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					GhExporterTeamsLastReadUnixtime: GhExporterTeamsLastReadUnixtimeMetricConfig{
 						Enabled: false,
 					},
+					GhIssueTimeToClose: GhIssueTimeToCloseMetricConfig{
+						Enabled: false,
+					},
+					GhPrDraft: GhPrDraftMetricConfig{
+						Enabled: false,
+					},
+					GhPrLines: GhPrLinesMetricConfig{
+						Enabled: false,
+					},
+					GhPrMergedWithoutReview: GhPrMergedWithoutReviewMetricConfig{
+						Enabled: false,
+					},
+					GhPrReviews: GhPrReviewsMetricConfig{
+						Enabled: false,
+					},
+					GhPrTimeToApproval: GhPrTimeToApprovalMetricConfig{
+						Enabled: false,
+					},
+					GhPrTimeToClose: GhPrTimeToCloseMetricConfig{
+						Enabled: false,
+					},
+					GhPrTimeToFirstReview: GhPrTimeToFirstReviewMetricConfig{
+						Enabled: false,
+					},
+					GhPrTimeToMerge: GhPrTimeToMergeMetricConfig{
+						Enabled: false,
+					},
 					GhRepoBranches: GhRepoBranchesMetricConfig{
 						Enabled: false,
 					},
@@ -818,7 +872,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhExporterTeamReadsMetricConfig{}, GhExporterTeamsLastReadUnixtimeMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoOldestOpenIssueUnixtimeMetricConfig{}, GhRepoOldestOpenPullRequestUnixtimeMetricConfig{}, GhRepoOpenIssuesMetricConfig{}, GhRepoOpenPullRequestsMetricConfig{}, GhRepoPullRequestsUnreviewedMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoReviewRequestsMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, GhUserTeamInfoMetricConfig{}, VcsChangeCountMetricConfig{}, VcsChangeDurationMetricConfig{}, VcsChangeTimeToApprovalMetricConfig{}, VcsChangeTimeToMergeMetricConfig{}, VcsContributorCountMetricConfig{}, VcsRefCountMetricConfig{}, VcsRefLinesDeltaMetricConfig{}, VcsRepositoryCountMetricConfig{}, ResourceAttributeConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(GhActivityCommitsMetricConfig{}, GhActivityCommits24hMetricConfig{}, GhActivityCommits30dMetricConfig{}, GhActivityCommits7dMetricConfig{}, GhActivityIssueCommentsMetricConfig{}, GhActivityIssueComments24hMetricConfig{}, GhActivityIssueComments30dMetricConfig{}, GhActivityIssueComments7dMetricConfig{}, GhActivityIssuesClosedMetricConfig{}, GhActivityIssuesClosed24hMetricConfig{}, GhActivityIssuesClosed30dMetricConfig{}, GhActivityIssuesClosed7dMetricConfig{}, GhActivityIssuesOpenedMetricConfig{}, GhActivityIssuesOpened24hMetricConfig{}, GhActivityIssuesOpened30dMetricConfig{}, GhActivityIssuesOpened7dMetricConfig{}, GhActivityLastEventUnixtimeMetricConfig{}, GhActivityLocAddedMetricConfig{}, GhActivityLocAddedWeeklyMetricConfig{}, GhActivityLocRemovedMetricConfig{}, GhActivityLocRemovedWeeklyMetricConfig{}, GhActivityPrsMergedMetricConfig{}, GhActivityPrsMerged24hMetricConfig{}, GhActivityPrsMerged30dMetricConfig{}, GhActivityPrsMerged7dMetricConfig{}, GhActivityPrsOpenedMetricConfig{}, GhActivityPrsOpened24hMetricConfig{}, GhActivityPrsOpened30dMetricConfig{}, GhActivityPrsOpened7dMetricConfig{}, GhActivityReviewsSubmittedMetricConfig{}, GhActivityReviewsSubmitted24hMetricConfig{}, GhActivityReviewsSubmitted30dMetricConfig{}, GhActivityReviewsSubmitted7dMetricConfig{}, GhAppRateLimitRemainingMetricConfig{}, GhCopilotActiveUsersMetricConfig{}, GhCopilotAdoptionUsersMetricConfig{}, GhCopilotAiCreditsUsedMetricConfig{}, GhCopilotCliMetricConfig{}, GhCopilotMinutesToMergeMetricConfig{}, GhCopilotPullRequestsMetricConfig{}, GhCopilotReportDayUnixtimeMetricConfig{}, GhCopilotSeatsMetricConfig{}, GhCopilotUsageCodeAcceptanceActivityCountMetricConfig{}, GhCopilotUsageCodeGenerationActivityCountMetricConfig{}, GhCopilotUsageLocAddedSumMetricConfig{}, GhCopilotUsageLocDeletedSumMetricConfig{}, GhCopilotUsageLocSuggestedToAddSumMetricConfig{}, GhCopilotUsageLocSuggestedToDeleteSumMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedMetricConfig{}, GhCopilotUsagePullRequestsTotalCreatedByCopilotMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedMetricConfig{}, GhCopilotUsagePullRequestsTotalReviewedByCopilotMetricConfig{}, GhCopilotUsageUserInitiatedInteractionCountMetricConfig{}, GhExporterBackfillEnqueuesDroppedMetricConfig{}, GhExporterBackfillJobsDedupedMetricConfig{}, GhExporterBackfillJobsEnqueuedMetricConfig{}, GhExporterBackfillJobsProcessedMetricConfig{}, GhExporterBuildInfoMetricConfig{}, GhExporterCopilotRecordsDroppedMetricConfig{}, GhExporterCopilotReportDownloadMetricConfig{}, GhExporterCopilotScrapeRunsMetricConfig{}, GhExporterCoverageLagMetricConfig{}, GhExporterCredentialExpiresUnixtimeMetricConfig{}, GhExporterCredentialRefusedMetricConfig{}, GhExporterDependencyHealthMetricConfig{}, GhExporterGapsMetricConfig{}, GhExporterGithubDeprecationsMetricConfig{}, GhExporterGithubMispricedQueriesMetricConfig{}, GhExporterGithubPointsMetricConfig{}, GhExporterGithubRateLimitMetricConfig{}, GhExporterGithubRateLimitRemainingMetricConfig{}, GhExporterGithubRateLimitResetUnixtimeMetricConfig{}, GhExporterGithubRequestsMetricConfig{}, GhExporterGithubSecondaryLimitHitsMetricConfig{}, GhExporterInvalidValuesMetricConfig{}, GhExporterLeaderMetricConfig{}, GhExporterLeaderCycleLastRunUnixtimeMetricConfig{}, GhExporterLocFallbackBudgetExhaustedMetricConfig{}, GhExporterLocFallbackIncompleteMetricConfig{}, GhExporterLocSourceModeMetricConfig{}, GhExporterMetricsCacheRefreshDurationMetricConfig{}, GhExporterMetricsSeriesLoadedMetricConfig{}, GhExporterMissingPermissionMetricConfig{}, GhExporterQueueDepthMetricConfig{}, GhExporterQueueInvalidMessagesMetricConfig{}, GhExporterQueueOldestMessageAgeMetricConfig{}, GhExporterQueueReturnedMessagesMetricConfig{}, GhExporterReadyMetricConfig{}, GhExporterReconciledEventsMetricConfig{}, GhExporterScrapeDurationMetricConfig{}, GhExporterScrapeRunsMetricConfig{}, GhExporterSeriesOverflowMetricConfig{}, GhExporterStoreCorruptRecordsMetricConfig{}, GhExporterStoreEventsMetricConfig{}, GhExporterStoreFallbackMetricConfig{}, GhExporterStoreSeriesMetricConfig{}, GhExporterStoreWriteMetricConfig{}, GhExporterTeamReadsMetricConfig{}, GhExporterTeamsLastReadUnixtimeMetricConfig{}, GhIssueTimeToCloseMetricConfig{}, GhPrDraftMetricConfig{}, GhPrLinesMetricConfig{}, GhPrMergedWithoutReviewMetricConfig{}, GhPrReviewsMetricConfig{}, GhPrTimeToApprovalMetricConfig{}, GhPrTimeToCloseMetricConfig{}, GhPrTimeToFirstReviewMetricConfig{}, GhPrTimeToMergeMetricConfig{}, GhRepoBranchesMetricConfig{}, GhRepoCountMetricConfig{}, GhRepoCreatedUnixtimeMetricConfig{}, GhRepoForksMetricConfig{}, GhRepoInfoMetricConfig{}, GhRepoLastEventUnixtimeMetricConfig{}, GhRepoLatestReleaseUnixtimeMetricConfig{}, GhRepoOldestOpenIssueUnixtimeMetricConfig{}, GhRepoOldestOpenPullRequestUnixtimeMetricConfig{}, GhRepoOpenIssuesMetricConfig{}, GhRepoOpenPullRequestsMetricConfig{}, GhRepoPullRequestsUnreviewedMetricConfig{}, GhRepoPushedUnixtimeMetricConfig{}, GhRepoReleasesMetricConfig{}, GhRepoReviewRequestsMetricConfig{}, GhRepoSizeMetricConfig{}, GhRepoStarsMetricConfig{}, GhRepoTagsMetricConfig{}, GhRepoWatchersMetricConfig{}, GhUserInfoMetricConfig{}, GhUserTeamInfoMetricConfig{}, VcsChangeCountMetricConfig{}, VcsChangeDurationMetricConfig{}, VcsChangeTimeToApprovalMetricConfig{}, VcsChangeTimeToMergeMetricConfig{}, VcsContributorCountMetricConfig{}, VcsRefCountMetricConfig{}, VcsRefLinesDeltaMetricConfig{}, VcsRepositoryCountMetricConfig{}, ResourceAttributeConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}

@@ -1132,6 +1132,42 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.exporter.teams_last_read_unixtime",
 		Attributes: []string{"org"},
 	},
+	GhIssueTimeToClose: metricInfo{
+		Name:       "gh.issue.time_to_close",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrDraft: metricInfo{
+		Name:       "gh.pr.draft",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrLines: metricInfo{
+		Name:       "gh.pr.lines",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrMergedWithoutReview: metricInfo{
+		Name:       "gh.pr.merged_without_review",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrReviews: metricInfo{
+		Name:       "gh.pr.reviews",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrTimeToApproval: metricInfo{
+		Name:       "gh.pr.time_to_approval",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrTimeToClose: metricInfo{
+		Name:       "gh.pr.time_to_close",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrTimeToFirstReview: metricInfo{
+		Name:       "gh.pr.time_to_first_review",
+		Attributes: []string{"org", "repo"},
+	},
+	GhPrTimeToMerge: metricInfo{
+		Name:       "gh.pr.time_to_merge",
+		Attributes: []string{"org", "repo"},
+	},
 	GhRepoBranches: metricInfo{
 		Name:       "gh.repo.branches",
 		Attributes: []string{"org", "repo"},
@@ -1350,6 +1386,15 @@ type metricsInfo struct {
 	GhExporterStoreWrite                             metricInfo
 	GhExporterTeamReads                              metricInfo
 	GhExporterTeamsLastReadUnixtime                  metricInfo
+	GhIssueTimeToClose                               metricInfo
+	GhPrDraft                                        metricInfo
+	GhPrLines                                        metricInfo
+	GhPrMergedWithoutReview                          metricInfo
+	GhPrReviews                                      metricInfo
+	GhPrTimeToApproval                               metricInfo
+	GhPrTimeToClose                                  metricInfo
+	GhPrTimeToFirstReview                            metricInfo
+	GhPrTimeToMerge                                  metricInfo
 	GhRepoBranches                                   metricInfo
 	GhRepoCount                                      metricInfo
 	GhRepoCreatedUnixtime                            metricInfo
@@ -6856,6 +6901,501 @@ func newMetricGhExporterTeamsLastReadUnixtime(cfg GhExporterTeamsLastReadUnixtim
 	return m
 }
 
+type metricGhIssueTimeToClose struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   GhIssueTimeToCloseMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills gh.issue.time_to_close metric with initial data.
+func (m *metricGhIssueTimeToClose) init() {
+	m.data.SetName("gh.issue.time_to_close")
+	m.data.SetDescription("Histogram of the time from the creation of an issue to each of its closings.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhIssueTimeToClose) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhIssueTimeToClose) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhIssueTimeToClose) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhIssueTimeToClose(cfg GhIssueTimeToCloseMetricConfig) metricGhIssueTimeToClose {
+	m := metricGhIssueTimeToClose{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrDraft struct {
+	data     pmetric.Metric        // data buffer for generated metric.
+	config   GhPrDraftMetricConfig // metric config provided by user.
+	capacity int                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.draft metric with initial data.
+func (m *metricGhPrDraft) init() {
+	m.data.SetName("gh.pr.draft")
+	m.data.SetDescription("Histogram of the time in draft of merged pull requests, from the creation to the merge.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrDraft) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrDraft) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrDraft) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrDraft(cfg GhPrDraftMetricConfig) metricGhPrDraft {
+	m := metricGhPrDraft{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrLines struct {
+	data     pmetric.Metric        // data buffer for generated metric.
+	config   GhPrLinesMetricConfig // metric config provided by user.
+	capacity int                   // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.lines metric with initial data.
+func (m *metricGhPrLines) init() {
+	m.data.SetName("gh.pr.lines")
+	m.data.SetDescription("Histogram of the lines added and removed by merged pull requests.")
+	m.data.SetUnit("{line}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrLines) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrLines) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrLines) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrLines(cfg GhPrLinesMetricConfig) metricGhPrLines {
+	m := metricGhPrLines{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrMergedWithoutReview struct {
+	data     pmetric.Metric                      // data buffer for generated metric.
+	config   GhPrMergedWithoutReviewMetricConfig // metric config provided by user.
+	capacity int                                 // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.merged_without_review metric with initial data.
+func (m *metricGhPrMergedWithoutReview) init() {
+	m.data.SetName("gh.pr.merged_without_review")
+	m.data.SetDescription("Pull requests that were merged without a review by anybody but the author.")
+	m.data.SetUnit("{pull_request}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrMergedWithoutReview) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrMergedWithoutReview) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrMergedWithoutReview) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrMergedWithoutReview(cfg GhPrMergedWithoutReviewMetricConfig) metricGhPrMergedWithoutReview {
+	m := metricGhPrMergedWithoutReview{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrReviews struct {
+	data     pmetric.Metric          // data buffer for generated metric.
+	config   GhPrReviewsMetricConfig // metric config provided by user.
+	capacity int                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.reviews metric with initial data.
+func (m *metricGhPrReviews) init() {
+	m.data.SetName("gh.pr.reviews")
+	m.data.SetDescription("Histogram of the reviews by others of merged pull requests, up to the merge.")
+	m.data.SetUnit("{review}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrReviews) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrReviews) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrReviews) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrReviews(cfg GhPrReviewsMetricConfig) metricGhPrReviews {
+	m := metricGhPrReviews{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrTimeToApproval struct {
+	data     pmetric.Metric                 // data buffer for generated metric.
+	config   GhPrTimeToApprovalMetricConfig // metric config provided by user.
+	capacity int                            // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.time_to_approval metric with initial data.
+func (m *metricGhPrTimeToApproval) init() {
+	m.data.SetName("gh.pr.time_to_approval")
+	m.data.SetDescription("Histogram of the time to the first approval of a pull request by others, from the start of `flow::clock`.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrTimeToApproval) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrTimeToApproval) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrTimeToApproval) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrTimeToApproval(cfg GhPrTimeToApprovalMetricConfig) metricGhPrTimeToApproval {
+	m := metricGhPrTimeToApproval{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrTimeToClose struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   GhPrTimeToCloseMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.time_to_close metric with initial data.
+func (m *metricGhPrTimeToClose) init() {
+	m.data.SetName("gh.pr.time_to_close")
+	m.data.SetDescription("Histogram of the time to each closing of a pull request without a merge, from the start of `flow::clock`.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrTimeToClose) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrTimeToClose) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrTimeToClose) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrTimeToClose(cfg GhPrTimeToCloseMetricConfig) metricGhPrTimeToClose {
+	m := metricGhPrTimeToClose{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrTimeToFirstReview struct {
+	data     pmetric.Metric                    // data buffer for generated metric.
+	config   GhPrTimeToFirstReviewMetricConfig // metric config provided by user.
+	capacity int                               // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.time_to_first_review metric with initial data.
+func (m *metricGhPrTimeToFirstReview) init() {
+	m.data.SetName("gh.pr.time_to_first_review")
+	m.data.SetDescription("Histogram of the time to the first review of a pull request by others, from the start of `flow::clock`.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrTimeToFirstReview) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrTimeToFirstReview) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrTimeToFirstReview) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrTimeToFirstReview(cfg GhPrTimeToFirstReviewMetricConfig) metricGhPrTimeToFirstReview {
+	m := metricGhPrTimeToFirstReview{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhPrTimeToMerge struct {
+	data     pmetric.Metric              // data buffer for generated metric.
+	config   GhPrTimeToMergeMetricConfig // metric config provided by user.
+	capacity int                         // max observed number of data points added to the metric.
+}
+
+// init fills gh.pr.time_to_merge metric with initial data.
+func (m *metricGhPrTimeToMerge) init() {
+	m.data.SetName("gh.pr.time_to_merge")
+	m.data.SetDescription("Histogram of the time to the merge of a pull request, from the start of `flow::clock`.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhPrTimeToMerge) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhPrTimeToMerge) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhPrTimeToMerge) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhPrTimeToMerge(cfg GhPrTimeToMergeMetricConfig) metricGhPrTimeToMerge {
+	m := metricGhPrTimeToMerge{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricGhRepoBranches struct {
 	data     pmetric.Metric             // data buffer for generated metric.
 	config   GhRepoBranchesMetricConfig // metric config provided by user.
@@ -8540,6 +9080,15 @@ type MetricsBuilder struct {
 	metricGhExporterStoreWrite                             metricGhExporterStoreWrite
 	metricGhExporterTeamReads                              metricGhExporterTeamReads
 	metricGhExporterTeamsLastReadUnixtime                  metricGhExporterTeamsLastReadUnixtime
+	metricGhIssueTimeToClose                               metricGhIssueTimeToClose
+	metricGhPrDraft                                        metricGhPrDraft
+	metricGhPrLines                                        metricGhPrLines
+	metricGhPrMergedWithoutReview                          metricGhPrMergedWithoutReview
+	metricGhPrReviews                                      metricGhPrReviews
+	metricGhPrTimeToApproval                               metricGhPrTimeToApproval
+	metricGhPrTimeToClose                                  metricGhPrTimeToClose
+	metricGhPrTimeToFirstReview                            metricGhPrTimeToFirstReview
+	metricGhPrTimeToMerge                                  metricGhPrTimeToMerge
 	metricGhRepoBranches                                   metricGhRepoBranches
 	metricGhRepoCount                                      metricGhRepoCount
 	metricGhRepoCreatedUnixtime                            metricGhRepoCreatedUnixtime
@@ -8693,6 +9242,15 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhExporterStoreWrite:                             newMetricGhExporterStoreWrite(mbc.Metrics.GhExporterStoreWrite),
 		metricGhExporterTeamReads:                              newMetricGhExporterTeamReads(mbc.Metrics.GhExporterTeamReads),
 		metricGhExporterTeamsLastReadUnixtime:                  newMetricGhExporterTeamsLastReadUnixtime(mbc.Metrics.GhExporterTeamsLastReadUnixtime),
+		metricGhIssueTimeToClose:                               newMetricGhIssueTimeToClose(mbc.Metrics.GhIssueTimeToClose),
+		metricGhPrDraft:                                        newMetricGhPrDraft(mbc.Metrics.GhPrDraft),
+		metricGhPrLines:                                        newMetricGhPrLines(mbc.Metrics.GhPrLines),
+		metricGhPrMergedWithoutReview:                          newMetricGhPrMergedWithoutReview(mbc.Metrics.GhPrMergedWithoutReview),
+		metricGhPrReviews:                                      newMetricGhPrReviews(mbc.Metrics.GhPrReviews),
+		metricGhPrTimeToApproval:                               newMetricGhPrTimeToApproval(mbc.Metrics.GhPrTimeToApproval),
+		metricGhPrTimeToClose:                                  newMetricGhPrTimeToClose(mbc.Metrics.GhPrTimeToClose),
+		metricGhPrTimeToFirstReview:                            newMetricGhPrTimeToFirstReview(mbc.Metrics.GhPrTimeToFirstReview),
+		metricGhPrTimeToMerge:                                  newMetricGhPrTimeToMerge(mbc.Metrics.GhPrTimeToMerge),
 		metricGhRepoBranches:                                   newMetricGhRepoBranches(mbc.Metrics.GhRepoBranches),
 		metricGhRepoCount:                                      newMetricGhRepoCount(mbc.Metrics.GhRepoCount),
 		metricGhRepoCreatedUnixtime:                            newMetricGhRepoCreatedUnixtime(mbc.Metrics.GhRepoCreatedUnixtime),
@@ -8912,6 +9470,15 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhExporterStoreWrite.emit(ils.Metrics())
 	mb.metricGhExporterTeamReads.emit(ils.Metrics())
 	mb.metricGhExporterTeamsLastReadUnixtime.emit(ils.Metrics())
+	mb.metricGhIssueTimeToClose.emit(ils.Metrics())
+	mb.metricGhPrDraft.emit(ils.Metrics())
+	mb.metricGhPrLines.emit(ils.Metrics())
+	mb.metricGhPrMergedWithoutReview.emit(ils.Metrics())
+	mb.metricGhPrReviews.emit(ils.Metrics())
+	mb.metricGhPrTimeToApproval.emit(ils.Metrics())
+	mb.metricGhPrTimeToClose.emit(ils.Metrics())
+	mb.metricGhPrTimeToFirstReview.emit(ils.Metrics())
+	mb.metricGhPrTimeToMerge.emit(ils.Metrics())
 	mb.metricGhRepoBranches.emit(ils.Metrics())
 	mb.metricGhRepoCount.emit(ils.Metrics())
 	mb.metricGhRepoCreatedUnixtime.emit(ils.Metrics())
@@ -9465,6 +10032,51 @@ func (mb *MetricsBuilder) RecordGhExporterTeamReadsDataPoint(ts pcommon.Timestam
 // RecordGhExporterTeamsLastReadUnixtimeDataPoint adds a data point to gh.exporter.teams_last_read_unixtime metric.
 func (mb *MetricsBuilder) RecordGhExporterTeamsLastReadUnixtimeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string) {
 	mb.metricGhExporterTeamsLastReadUnixtime.recordDataPoint(mb.startTime, ts, val, orgAttributeValue)
+}
+
+// RecordGhIssueTimeToCloseDataPoint adds a data point to gh.issue.time_to_close metric.
+func (mb *MetricsBuilder) RecordGhIssueTimeToCloseDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhIssueTimeToClose.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrDraftDataPoint adds a data point to gh.pr.draft metric.
+func (mb *MetricsBuilder) RecordGhPrDraftDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrDraft.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrLinesDataPoint adds a data point to gh.pr.lines metric.
+func (mb *MetricsBuilder) RecordGhPrLinesDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrLines.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrMergedWithoutReviewDataPoint adds a data point to gh.pr.merged_without_review metric.
+func (mb *MetricsBuilder) RecordGhPrMergedWithoutReviewDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrMergedWithoutReview.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrReviewsDataPoint adds a data point to gh.pr.reviews metric.
+func (mb *MetricsBuilder) RecordGhPrReviewsDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrReviews.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrTimeToApprovalDataPoint adds a data point to gh.pr.time_to_approval metric.
+func (mb *MetricsBuilder) RecordGhPrTimeToApprovalDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrTimeToApproval.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrTimeToCloseDataPoint adds a data point to gh.pr.time_to_close metric.
+func (mb *MetricsBuilder) RecordGhPrTimeToCloseDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrTimeToClose.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrTimeToFirstReviewDataPoint adds a data point to gh.pr.time_to_first_review metric.
+func (mb *MetricsBuilder) RecordGhPrTimeToFirstReviewDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrTimeToFirstReview.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
+}
+
+// RecordGhPrTimeToMergeDataPoint adds a data point to gh.pr.time_to_merge metric.
+func (mb *MetricsBuilder) RecordGhPrTimeToMergeDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string) {
+	mb.metricGhPrTimeToMerge.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue)
 }
 
 // RecordGhRepoBranchesDataPoint adds a data point to gh.repo.branches metric.

@@ -365,6 +365,33 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhExporterTeamsLastReadUnixtimeDataPoint(ts, 1, "org-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhIssueTimeToCloseDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrDraftDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrLinesDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrMergedWithoutReviewDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrReviewsDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrTimeToApprovalDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrTimeToCloseDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrTimeToFirstReviewDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhPrTimeToMergeDataPoint(ts, 1, "org-val", "repo-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhRepoBranchesDataPoint(ts, 1, "org-val", "repo-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -2651,6 +2678,186 @@ func TestMetricsBuilder(t *testing.T) {
 					orgAttrVal, ok := dp.Attributes().Get("org")
 					assert.True(t, ok)
 					assert.Equal(t, "org-val", orgAttrVal.Str())
+				case "gh.issue.time_to_close":
+					assert.False(t, validatedMetrics["gh.issue.time_to_close"], "Found a duplicate in the metrics slice: gh.issue.time_to_close")
+					validatedMetrics["gh.issue.time_to_close"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the time from the creation of an issue to each of its closings.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.draft":
+					assert.False(t, validatedMetrics["gh.pr.draft"], "Found a duplicate in the metrics slice: gh.pr.draft")
+					validatedMetrics["gh.pr.draft"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the time in draft of merged pull requests, from the creation to the merge.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.lines":
+					assert.False(t, validatedMetrics["gh.pr.lines"], "Found a duplicate in the metrics slice: gh.pr.lines")
+					validatedMetrics["gh.pr.lines"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the lines added and removed by merged pull requests.", mi.Description())
+					assert.Equal(t, "{line}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.merged_without_review":
+					assert.False(t, validatedMetrics["gh.pr.merged_without_review"], "Found a duplicate in the metrics slice: gh.pr.merged_without_review")
+					validatedMetrics["gh.pr.merged_without_review"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Pull requests that were merged without a review by anybody but the author.", mi.Description())
+					assert.Equal(t, "{pull_request}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.reviews":
+					assert.False(t, validatedMetrics["gh.pr.reviews"], "Found a duplicate in the metrics slice: gh.pr.reviews")
+					validatedMetrics["gh.pr.reviews"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the reviews by others of merged pull requests, up to the merge.", mi.Description())
+					assert.Equal(t, "{review}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.time_to_approval":
+					assert.False(t, validatedMetrics["gh.pr.time_to_approval"], "Found a duplicate in the metrics slice: gh.pr.time_to_approval")
+					validatedMetrics["gh.pr.time_to_approval"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the time to the first approval of a pull request by others, from the start of `flow::clock`.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.time_to_close":
+					assert.False(t, validatedMetrics["gh.pr.time_to_close"], "Found a duplicate in the metrics slice: gh.pr.time_to_close")
+					validatedMetrics["gh.pr.time_to_close"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the time to each closing of a pull request without a merge, from the start of `flow::clock`.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.time_to_first_review":
+					assert.False(t, validatedMetrics["gh.pr.time_to_first_review"], "Found a duplicate in the metrics slice: gh.pr.time_to_first_review")
+					validatedMetrics["gh.pr.time_to_first_review"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the time to the first review of a pull request by others, from the start of `flow::clock`.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+				case "gh.pr.time_to_merge":
+					assert.False(t, validatedMetrics["gh.pr.time_to_merge"], "Found a duplicate in the metrics slice: gh.pr.time_to_merge")
+					validatedMetrics["gh.pr.time_to_merge"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Histogram of the time to the merge of a pull request, from the start of `flow::clock`.", mi.Description())
+					assert.Equal(t, "s", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
 				case "gh.repo.branches":
 					assert.False(t, validatedMetrics["gh.repo.branches"], "Found a duplicate in the metrics slice: gh.repo.branches")
 					validatedMetrics["gh.repo.branches"] = true

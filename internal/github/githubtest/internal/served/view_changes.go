@@ -36,8 +36,7 @@ func (v View) Changes(p *Pull) []Change {
 			all = append(all, Change{Name: name, At: at})
 		}
 	}
-	add(ChangeDraft, p.Drafted...)
-	add(ChangeReady, p.Readied...)
+	all = append(all, p.draftChanges()...)
 	for _, r := range p.Requests {
 		all = append(all, Change{Name: ChangeRequested, At: r.Requested, Request: r})
 	}
@@ -67,4 +66,26 @@ func (v View) ReviewState(r *Review) string {
 		return "DISMISSED"
 	}
 	return r.State
+}
+
+// draftChanges returns when a pull request became ready for review and a draft again, in the order in which it
+// happened: several may be served as one second.
+func (p *Pull) draftChanges() []Change {
+	readied, drafted, isDraft := p.Readied, p.Drafted, p.Draft
+	var changes []Change
+	for len(readied)+len(drafted) > 0 {
+		list, name := &drafted, ChangeDraft
+		if len(drafted) == 0 || (len(readied) > 0 && isReadyFirst(readied[0], drafted[0], isDraft)) {
+			list, name = &readied, ChangeReady
+		}
+		changes = append(changes, Change{Name: name, At: (*list)[0]})
+		*list, isDraft = (*list)[1:], name == ChangeDraft
+	}
+	return changes
+}
+
+// isReadyFirst reports whether a pull request became ready before it became a draft. Of one second, what it was
+// decides.
+func isReadyFirst(readied, drafted time.Time, isDraft bool) bool {
+	return readied.Before(drafted) || (readied.Equal(drafted) && isDraft)
 }

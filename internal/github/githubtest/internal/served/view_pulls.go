@@ -70,11 +70,13 @@ func (v View) closedAt(p *Pull) *time.Time {
 
 // isDraft reports whether a pull request is a draft.
 func (v View) isDraft(p *Pull) bool {
-	readied, drafted := v.newest(p.Readied), v.newest(p.Drafted)
-	if readied.IsZero() && drafted.IsZero() {
-		return p.Draft
+	isDraft := p.Draft
+	for _, change := range p.draftChanges() {
+		if v.IsVisible(change.At) {
+			isDraft = change.Name == ChangeDraft
+		}
 	}
-	return drafted.After(readied)
+	return isDraft
 }
 
 // addRequest adds a request for a review, or its removal, to the state of a pull request.
