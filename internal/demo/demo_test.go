@@ -109,7 +109,7 @@ func TestHistory(t *testing.T) {
 	}
 	for name, list := range readHistory(t, github) {
 		isSum, step := strings.Contains(name, "_total{"), historyStep
-		if !strings.HasPrefix(name, "gh_activity_") && !strings.HasPrefix(name, "gh_copilot_") {
+		if strings.HasPrefix(name, "gh_pr_") || strings.HasPrefix(name, "gh_issue_") {
 			isSum, step = true, flowStep // a histogram, or the sum beside it
 		}
 		require.True(t, list[len(list)-1].at.Equal(start.Add(-time.Minute)), name)
