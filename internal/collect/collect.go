@@ -150,7 +150,7 @@ func (c *Collector) readActivity(
 	ctx context.Context, req github.ReadRequest, wanted wantedSince, emit func([]activity.Event) error,
 ) github.ReadResult {
 	req.SkipLines = c.settings.WithoutLines
-	return c.settings.Source.Read(ctx, req, func(events []activity.Event) error { return emit(wanted.keep(events)) })
+	return c.settings.Source.Read(ctx, req, func(events []activity.Event) error { return emit(wanted.filter(events)) })
 }
 
 // wantedSince has the times from which the events of a repository's later streams are wanted, by stream. It is nil
@@ -168,8 +168,8 @@ func newWantedSince(r *ledger.RepoCoverage) wantedSince {
 	return wanted
 }
 
-// keep returns the events that are wanted.
-func (w wantedSince) keep(events []activity.Event) []activity.Event {
+// filter returns the events that are wanted.
+func (w wantedSince) filter(events []activity.Event) []activity.Event {
 	if w == nil {
 		return events
 	}

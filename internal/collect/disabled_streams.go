@@ -56,9 +56,9 @@ func addReturnedStreams(
 	change.Missed = append(change.Missed, missedWhileDisabled(before&^after, repoCov.Signals.DisabledSince, now)...)
 }
 
-// disabledSince returns the time up to which the disabled streams were read: the recorded one where no further stream is
-// disabled, otherwise the repository's edge. Then it returns what was not read until the edge of those that were disabled
-// before. The time is zero when no stream is disabled.
+// disabledSince returns the time up to which the disabled streams were read: the recorded one where no further stream
+// is disabled, otherwise the repository's edge. Then it returns what was not read until the edge of those that were
+// disabled before. The time is zero when no stream is disabled.
 func disabledSince(
 	disabled activity.Streams, before *activity.Signals, edge time.Time,
 ) (time.Time, []ledger.StreamWindow) {

@@ -83,7 +83,7 @@ func (b *bench) merged() int {
 	specs := ledger.HistogramSpecs()
 	for i, h := range b.newView().Histograms(b.repoID("one"), b.clock.Now()) {
 		if specs[i].Kind == activity.KindMergeTime {
-			return int(h.Count()) //nolint:gosec // few
+			return int(h.Count())
 		}
 	}
 	return 0

@@ -58,8 +58,8 @@ func (h *history) dropLastClosing() {
 	}
 }
 
-// draftWindows returns when the pull request was a draft. The first change tells whether it was created as one; without
-// any it has always been what it is now.
+// draftWindows returns when the pull request was a draft. The first change shows whether it was created as one;
+// without any it has always been what it is now.
 func (h *history) draftWindows(isDraft bool) []activity.Window {
 	var windows []activity.Window
 	var since time.Time // of the draft that has not ended; zero without one

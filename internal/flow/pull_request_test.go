@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,10 +79,11 @@ func describe(events []activity.Event) []string {
 		}
 		values := []string{}
 		for i := range e.Kind.NumMeasures() {
-			values = append(values, fmt.Sprint(e.Measures[i]/unit))
+			values = append(values, strconv.FormatUint(uint64(e.Measures[i]/unit), 10))
 		}
 		name := strings.TrimPrefix(e.Kind.String(), "pull_request_")
-		list = append(list, fmt.Sprintf("%s@%d: %s", name, int(e.Time.Sub(opened).Minutes()), strings.Join(values, " ")))
+		minute := int(e.Time.Sub(opened).Minutes())
+		list = append(list, fmt.Sprintf("%s@%d: %s", name, minute, strings.Join(values, " ")))
 	}
 	return list
 }
@@ -103,7 +105,9 @@ func TestPullRequestEvents(t *testing.T) {
 				p.Lines = 250
 				p.merge(60)
 			},
-			ready: []string{"first_review@10: 10", "first_approval@30: 30", "merge_time@60: 60 0", "merge_size@60: 3 250"},
+			ready: []string{
+				"first_review@10: 10", "first_approval@30: 30", "merge_time@60: 60 0", "merge_size@60: 3 250",
+			},
 		},
 		"created as a draft": {
 			history: func(p *PullRequest) {

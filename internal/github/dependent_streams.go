@@ -11,19 +11,19 @@ import (
 
 // withBases returns the request with the streams added in whose listings its streams are read. Such a listing is that
 // of both streams: it begins at the earlier start, and it is conditional when both have the same validator.
-func (req *ReadRequest) withBases() ReadRequest {
-	full := *req
+func (r *ReadRequest) withBases() ReadRequest {
+	full := *r
 	for _, s := range activity.AllStreams() {
 		base := s.Base()
 		switch {
-		case base == s || !req.Streams.Has(s):
-		case !req.Streams.Has(base):
+		case base == s || !r.Streams.Has(s):
+		case !r.Streams.Has(base):
 			full.Streams = full.Streams.With(base)
-			full.Since[base], full.GapStart[base], full.Until[base] = req.Since[s], req.GapStart[s], req.Until[s]
-			full.Validators[base] = req.Validators[s]
+			full.Since[base], full.GapStart[base], full.Until[base] = r.Since[s], r.GapStart[s], r.Until[s]
+			full.Validators[base] = r.Validators[s]
 		default:
 			full.joinWindows(base, s)
-			if v := req.Validators[s]; v.ETag != full.Validators[base].ETag || !v.Since.Equal(full.Validators[base].Since) {
+			if !full.Validators[base].isEqual(r.Validators[s]) {
 				full.Validators[base] = Validator{}
 			}
 		}
@@ -31,23 +31,28 @@ func (req *ReadRequest) withBases() ReadRequest {
 	return full
 }
 
+// isEqual reports whether two validators are the same.
+func (v Validator) isEqual(other Validator) bool {
+	return v.ETag == other.ETag && v.Since.Equal(other.Since)
+}
+
 // joinWindows extends the window of a stream by that of another one.
-func (req *ReadRequest) joinWindows(s, other activity.Stream) {
-	if req.Since[other].Before(req.Since[s]) {
-		req.Since[s] = req.Since[other]
+func (r *ReadRequest) joinWindows(s, other activity.Stream) {
+	if r.Since[other].Before(r.Since[s]) {
+		r.Since[s] = r.Since[other]
 	}
-	gaps := []time.Time{req.GapStart[s], req.GapStart[other]}
-	req.GapStart[s] = time.Time{}
+	gaps := []time.Time{r.GapStart[s], r.GapStart[other]}
+	r.GapStart[s] = time.Time{}
 	for _, gap := range gaps {
-		isEarlier := req.GapStart[s].IsZero() || gap.Before(req.GapStart[s])
-		if !gap.IsZero() && gap.Before(req.Since[s]) && isEarlier {
-			req.GapStart[s] = gap
+		isEarlier := r.GapStart[s].IsZero() || gap.Before(r.GapStart[s])
+		if !gap.IsZero() && gap.Before(r.Since[s]) && isEarlier {
+			r.GapStart[s] = gap
 		}
 	}
-	if req.Until[s].IsZero() || req.Until[other].IsZero() {
-		req.Until[s] = time.Time{}
-	} else if req.Until[other].After(req.Until[s]) {
-		req.Until[s] = req.Until[other]
+	if r.Until[s].IsZero() || r.Until[other].IsZero() {
+		r.Until[s] = time.Time{}
+	} else if r.Until[other].After(r.Until[s]) {
+		r.Until[s] = r.Until[other]
 	}
 }
 

@@ -28,7 +28,7 @@ type document struct {
 var (
 	discoverQuery    = mustDocument("Discover", readDocument("discover"))
 	lookupQuery      = mustDocument("Lookup", readDocument("lookup"))
-	activityQuery    = mustDocument("Activity", readDocument("activity")+readDocument("fragments")+readDocument("timeline_items"))
+	activityQuery    = mustDocument("Activity", readDocument("activity")+rowFragments())
 	reviewsQuery     = mustDocument("Reviews", readDocument("reviews"))
 	timelineQuery    = mustDocument("Timeline", readDocument("timeline")+readDocument("timeline_items"))
 	linesQuery       = mustDocument("Lines", readDocument("lines"))
@@ -51,6 +51,9 @@ func readDocument(name string) string {
 	}
 	return string(text)
 }
+
+// rowFragments returns the text of the fragments of the rows of all streams.
+func rowFragments() string { return readDocument("fragments") + readDocument("timeline_items") }
 
 // mustDocument parses the text of a document. It panics when the text is no valid document.
 func mustDocument(name, text string) document {
@@ -75,7 +78,7 @@ func newGroupQueries(most int) map[int]document {
 		if err := source.Execute(&text, indexes); err != nil {
 			panic(err) // it is embedded
 		}
-		queries[n] = mustDocument("Activities", text.String()+readDocument("fragments")+readDocument("timeline_items"))
+		queries[n] = mustDocument("Activities", text.String()+rowFragments())
 	}
 	return queries
 }

@@ -181,7 +181,9 @@ func (r *reader) newActivityVariables() activityVariables {
 			Lines: !r.request.SkipLines && !r.linesApart, CommitsFirst: commitsPageSize,
 			Since: r.request.commitsSince(), Until: r.request.commitsUntil(),
 		},
-		pullVariables:  pullVariables{PullsFirst: pullsPageSize, flowVariables: newFlowVariables(r.client.settings.Flow, false)},
+		pullVariables: pullVariables{
+			PullsFirst: pullsPageSize, flowVariables: newFlowVariables(r.client.settings.Flow, false),
+		},
 		issueVariables: issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
 	}
 }

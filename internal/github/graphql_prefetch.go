@@ -22,8 +22,8 @@ const (
 	// groupPageSize is the number of rows of each stream of a repository: what happens between two passes. A repository
 	// with more is read on alone.
 	groupPageSize = 10
-	// groupFlowPageSize is that of pull requests with their flow: each of them has one connection more, for the price of
-	// twice as many without it.
+	// groupFlowPageSize is that of pull requests with their flow: each of them has one connection more, for the price
+	// of twice as many without it.
 	groupFlowPageSize = 5
 	// groupMaxAge is how far back a reading in a group may begin, unless signals show that nothing happened.
 	groupMaxAge = time.Hour
@@ -136,7 +136,9 @@ type groupPageSizes struct {
 // newGroupVariables returns the variables that select the first pages of several readings. Those have the same
 // SkipLines.
 func newGroupVariables(several []*ReadRequest, rules flow.Rules) groupVariables {
-	withFlow := slices.ContainsFunc(several, func(r *ReadRequest) bool { return r.Streams.Has(activity.StreamPullFlow) })
+	withFlow := slices.ContainsFunc(several, func(r *ReadRequest) bool {
+		return r.Streams.Has(activity.StreamPullFlow)
+	})
 	v := groupVariables{shared: groupPageSizes{
 		Lines:        !several[0].SkipLines,
 		CommitsFirst: groupPageSize, PullsFirst: groupPageSize, IssuesFirst: groupPageSize,

@@ -66,9 +66,10 @@ func TestPrice(t *testing.T) {
 		"10 repositories at once":           {several(10), 2}, // 220
 		"10 repositories at once, one each": {commitsOnly(several(10)), 1},
 		"changes":                           {timelineVariables{}, 1},
-		"commits and flow":                  {withFlow(alone(true, true, 100, flowPullsPageSize)), 1}, // 101 + 1 + 2 x 13
-		"more pull requests with flow":      {withFlow(alone(false, true, 0, 50)), 1},                 // 1 + 2 x 50
-		"10 repositories with flow":         {severalWithFlow(10), 3},                                 // 10 x (11 + 11 + 11)
+		// 101 + 1 + 2 x 13, 1 + 2 x 50, and 10 x (11 + 11 + 11)
+		"commits and flow":             {withFlow(alone(true, true, 100, flowPullsPageSize)), 1},
+		"more pull requests with flow": {withFlow(alone(false, true, 0, 50)), 1},
+		"10 repositories with flow":    {severalWithFlow(10), 3},
 	} {
 		require.Equal(t, test.want, price(test.v), name)
 		if name != "more commits than GitHub allows" {

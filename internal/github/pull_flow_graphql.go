@@ -30,8 +30,8 @@ type flowVariables struct {
 	ChangeTypes []string `json:"changeTypes"`
 }
 
-// newFlowVariables returns the variables that select the flow of pull requests, or do not. Requests for reviews matter to
-// one clock only.
+// newFlowVariables returns the variables that select the flow of pull requests, or do not. Requests for reviews matter
+// to one clock only.
 func newFlowVariables(rules flow.Rules, selected bool) flowVariables {
 	types := []string{
 		"CLOSED_EVENT", "REOPENED_EVENT", "READY_FOR_REVIEW_EVENT", "CONVERT_TO_DRAFT_EVENT", "REVIEW_DISMISSED_EVENT",
@@ -169,7 +169,8 @@ func (r *reader) requestChanges(ctx context.Context, id, after string) (*changeC
 			Changes *changeConnection `json:"timelineItems"`
 		} `json:"node"`
 	}
-	v := timelineVariables{ID: id, After: after, ChangeTypes: newFlowVariables(r.client.settings.Flow, true).ChangeTypes}
+	types := newFlowVariables(r.client.settings.Flow, true).ChangeTypes
+	v := timelineVariables{ID: id, After: after, ChangeTypes: types}
 	data, errs, err := runQuery[timelineData](ctx, r.client, queryOptions{}, v)
 	switch {
 	case err != nil:

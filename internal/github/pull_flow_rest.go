@@ -139,7 +139,8 @@ func restChange(row *gogithub.IssueEvent) flow.Change {
 }
 
 // requestPullLines requests the lines that a pull request adds and removes, which no list has
-// (https://docs.github.com/rest/pulls/pulls#get-a-pull-request). The second result is false when they cannot be decoded.
+// (https://docs.github.com/rest/pulls/pulls#get-a-pull-request). The second result is false when they cannot be
+// decoded.
 func (r *reader) requestPullLines(ctx context.Context, pull int) (int64, bool, error) {
 	row, info, err := requestREST(ctx, r.client, restRequest{
 		endpoint: pullEndpoint, path: r.path("/pulls/" + strconv.Itoa(pull)),

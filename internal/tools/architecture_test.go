@@ -28,6 +28,7 @@ const (
 	github     = module + "/internal/github/leaf"
 	transport  = module + "/internal/github/transport/leaf"
 	collect    = module + "/internal/collect/leaf"
+	flow       = module + "/internal/flow"
 	loc        = module + "/internal/loc"
 	varint     = module + "/internal/varint/leaf"
 	wakeup     = module + "/internal/wakeup/leaf"
@@ -100,6 +101,10 @@ var imports = []struct {
 	{"internal/copilot/download", "net/http", false},
 	{"internal/copilot/download", github, true},
 	{"internal/copilot/copilottest", module + "/internal/copilot/report/leaf", true},
+	{"internal/flow", activity, false},
+	{"internal/flow", ledger, true},
+	{"internal/flow", github, true},
+	{"internal/github", flow, false},
 	{"internal/loc", varint, false},
 	{"internal/loc", activity, false},
 	{"internal/loc", ledger, true},
@@ -221,6 +226,7 @@ var calls = []struct {
 	{"internal/activity/clock_test.go", "time", "time.Now()", false},
 	{"internal/ledger/clock.go", "time", "time.Now()", true},
 	{"internal/loc/clock.go", "time", "time.Now()", true},
+	{"internal/flow/clock.go", "time", "time.Now()", true},
 	{"internal/collect/clock.go", "time", "time.Since(time.Time{})", true},
 	{"internal/copilot/report/clock.go", "time", "time.Now()", true},
 	{"internal/schedule/clock.go", "time", "time.Now()", false},
