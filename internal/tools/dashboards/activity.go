@@ -68,7 +68,8 @@ const teamMembers = `max by (org, user, team) (gh_user_team_info{org=~"$org",tea
 // byTeam is the number of events of the members of each selected team in an interval, where there are any.
 func byTeam(metric, interval string) string {
 	events := selection{matchers: selectors}.increase(metric, interval)
-	return "round(sum by (team) (" + teamMembers + " * on (org, user) group_left () sum by (org, user) (" + events + "))) > 0"
+	return "round(sum by (team) (" + teamMembers +
+		" * on (org, user) group_left () sum by (org, user) (" + events + "))) > 0"
 }
 
 func grouping(by string) string {
