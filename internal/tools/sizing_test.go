@@ -174,7 +174,7 @@ func TestSizingKubernetes(t *testing.T) {
 		if row[3] == "`storage`" {
 			shared += constants["store, event"] * events
 		}
-		needed, most := over(shared+page*series, 1_000_000), over(2*shared+page*series, 1_000_000)
+		needed, most := over(shared+page*series, 1_000_000), over(2*(shared+page*series), 1_000_000)
 		if series != integer(t, row[2]) || needed != integer(t, row[4]) || most != integer(t, row[5]) {
 			t.Errorf("row %d: computed %d series, %d MB and %d MB", i, series, needed, most)
 		}
