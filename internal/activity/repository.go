@@ -20,6 +20,8 @@ type Repository struct {
 	FlagsUnknown bool
 	// Signals are evidence of which streams changed.
 	Signals Signals
+	// Facts are what the listing tells besides. They are not valid when FlagsUnknown is set.
+	Facts RepoFacts
 }
 
 // Signals are cheap evidence of a repository's newest changes, as discovery reads it. When two signals of one stream

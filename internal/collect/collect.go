@@ -47,6 +47,11 @@ type Source interface {
 	Prefetch(ctx context.Context, requests []*github.ReadRequest)
 	// Lookup requests the repositories by their ids, and calls seen once for each with its present state.
 	Lookup(ctx context.Context, org string, asked []activity.Repository, seen func(github.LookupResult))
+	// ReadCounts requests the counts of repositories and calls onResult once for each that was read, one at a time.
+	// CountsLimit returns how many repositories are worth their requests in one call.
+	ReadCounts(ctx context.Context, org string, repos []activity.Repository,
+		onResult func(repo int64, counts activity.RepoCounts))
+	CountsLimit() int
 	// Read yields the events of a repository page by page.
 	Read(ctx context.Context, req github.ReadRequest, emit func([]activity.Event) error) github.ReadResult
 	// ReadStocks counts what is open in repositories, and calls onResult once for each that it could ask for.
@@ -121,6 +126,9 @@ type Collector struct {
 	// may be unreadable.
 	unseen, notFound map[int64]bool
 	unseenAt         time.Time
+	lastEvents       lastEvents
+
+	facts knownFacts
 }
 
 // New makes a collector. Its counters are added to tallies, which are stored with the next commit.
@@ -134,7 +142,8 @@ func New(settings Settings, tallies *Tallies) *Collector {
 	settings.Concurrency = max(1, settings.Concurrency)
 	return &Collector{
 		settings: settings, tallies: tallies,
-		backoffs: newStreamBackoffs(firstRefusedDelay, maxRefusedDelay, settings.Interval),
+		backoffs:   newStreamBackoffs(firstRefusedDelay, maxRefusedDelay, settings.Interval),
+		lastEvents: make(lastEvents),
 	}
 }
 
@@ -184,6 +193,8 @@ func (c *Collector) commit(ctx context.Context, fence uint64, source string, b l
 	if c.settings.ShowsLogin != nil {
 		addLogins(&b, c.settings.ShowsLogin)
 	}
+	newest := c.newestEvents(&b)
+	b.Entries = slices.Concat(b.Entries, newest)
 	pending := c.tallies.drain()
 	written := ledger.Tally{
 		TallyKey: ledger.TallyKey{Name: TallyStoreWrites, Labels: [2]string{source, "success"}}, Add: 1,
@@ -195,7 +206,22 @@ func (c *Collector) commit(ctx context.Context, fence uint64, source string, b l
 		c.tallies.Add(TallyStoreWrites, source, writeResult(err))
 		return receipt, &StoreError{err}
 	}
+	c.recordNewestEvents(newest)
 	return receipt, nil
+}
+
+// newestEvents returns the entries with the times of the newest events of a batch.
+func (c *Collector) newestEvents(b *ledger.Batch) []ledger.Entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastEvents.entries(b)
+}
+
+// recordNewestEvents records that entries of newestEvents were committed.
+func (c *Collector) recordNewestEvents(entries []ledger.Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastEvents.record(entries)
 }
 
 // CommitAsLeader commits a batch with the leader's fence, together with the pending tallies. Its error is a

@@ -58,7 +58,14 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, result *
 	if incomplete != nil && incomplete.Missing > explained {
 		result.Incomplete = incomplete
 	}
+	if result.Incomplete == nil && !p.facts.hasUnknown && len(p.presence.unknown) == 0 {
+		p.facts.addTotals()
+	}
+	if err := c.loadFacts(ctx, cov, &p.facts); err != nil {
+		return plan{}, err
+	}
 	todo := p.finish()
+	todo.facts = c.changedFacts(&p.facts, todo.start)
 	result.VanishedRepositories = p.presence.vanished
 	c.recordAbsent(p)
 	return todo, nil
@@ -73,6 +80,7 @@ func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 		matched:  c.settings.Filter.newPatternMatches(),
 		presence: newPresence(len(cov.Repos), func(repo int64) bool { return unseen[repo] }),
 		plan:     plan{ifUnread: make(map[int64]*ifUnread)},
+		facts:    newFactsPlan(),
 	}
 	p.deferralOf = func(repo int64, s activity.Stream) error { return c.backoffs.deferralOf(repo, s, p.start) }
 	p.onSelected = func(r *activity.Repository) { c.stocks.observe(r, p.start) }

@@ -28,6 +28,7 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) 
 	start := c.settings.Now()
 	result, err := c.pass(ctx, fence)
 	if errors.Is(err, ledger.ErrReplaced) { // the new ledger's coverage has the gaps to read again
+		c.forgetFacts()
 		result, err = c.pass(ctx, fence)
 	}
 	result.Duration = c.settings.Now().Sub(start)
@@ -87,7 +88,18 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.start, Repos: missed},
 		Entries: c.stocks.missed(missed, todo.start),
 	}
-	return result, c.advanceEdge(ctx, fence, &result, b)
+	if err := c.advanceEdge(ctx, fence, &result, b); err != nil {
+		return result, err
+	}
+	c.facts.edge = todo.start
+	return result, c.readCounts(ctx, fence, todo.basis, todo.start)
+}
+
+// forgetFacts makes the next pass read the facts of the ledger again, and write the newest events again.
+func (c *Collector) forgetFacts() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.facts, c.lastEvents = knownFacts{}, make(lastEvents)
 }
 
 // advanceEdge commits the edge of the pass with the gaps that it leaves. The same commit counts the pass.
@@ -102,16 +114,17 @@ func (c *Collector) advanceEdge(ctx context.Context, fence uint64, result *PassR
 	return nil
 }
 
-// recordRepositories commits the changes of repositories before any of their events.
+// recordRepositories commits the changes of repositories, and of their facts, before any of their events.
 func (c *Collector) recordRepositories(ctx context.Context, fence uint64, todo *plan) error {
-	if len(todo.changes) == 0 {
+	if len(todo.changes) == 0 && len(todo.facts) == 0 {
 		return nil
 	}
 	_, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{
-		Basis: todo.basis, Progress: ledger.Progress{Repos: todo.changes},
+		Basis: todo.basis, Progress: ledger.Progress{Repos: todo.changes}, Entries: todo.facts,
 	})
 	if err != nil {
 		return fmt.Errorf("commit the repositories: %w", err)
 	}
+	c.facts.recordFacts(todo.facts)
 	return nil
 }

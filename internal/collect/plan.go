@@ -23,6 +23,8 @@ type plan struct {
 	// deferred are the streams that this pass does not read: they back off, or it is unknown whether their repository
 	// is readable.
 	deferred []Failure
+	// facts are the entries of repositories and of the organization that have changed.
+	facts []ledger.Entry
 }
 
 // ifUnread is what the pass records of a repository that it has not read.

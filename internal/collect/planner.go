@@ -31,6 +31,7 @@ type planner struct {
 	// matched has the patterns of the filter that match a discovered repository.
 	matched patternMatches
 	plan    plan
+	facts   factsPlan
 }
 
 // addPage plans the repositories of a page of the listing. One that moved between two pages is planned once.
@@ -42,6 +43,7 @@ func (p *planner) addPage(page []activity.Repository) {
 		}
 		p.matched.record(p.filter, r.Name)
 		p.presence.discovered[r.ID] = p.planRepository(r)
+		p.facts.add(r, p.presence.discovered[r.ID])
 	}
 }
 

@@ -34,6 +34,7 @@ func (c *Collector) Reconcile(ctx context.Context, fence uint64) (ReconcileResul
 		return result, err
 	}
 	from := cov.Edge.Add(-recentWindow)
+	c.requestCountsAgain(&cov, from)
 	for _, r := range cov.Repos {
 		if r.IsGone() {
 			continue

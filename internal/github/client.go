@@ -22,6 +22,8 @@ type Settings struct {
 	API API
 	// Flow are the rules of durations and sizes.
 	Flow flow.Rules
+	// Topics and Properties are the topics and the custom properties of repositories that are read.
+	Topics, Properties []string
 	// OnSchemaError is called for each query that the server's GraphQL schema refuses, once an hour for each; nil for
 	// no call. It must not block.
 	OnSchemaError func(*SchemaError)
@@ -35,6 +37,8 @@ type Client struct {
 	state readerState
 	// schema is what the server's GraphQL schema lacks.
 	schema schemaGaps
+	// properties are the custom properties of repositories, as the last discovery read them.
+	properties propertyValues
 }
 
 // New makes a client that sends its requests with another one.

@@ -15,6 +15,7 @@ import (
 // meanwhile: Lookup finds out whether it is gone. The error is an *IncompleteError when all pages were read and
 // GitHub did not return some of the repositories in them. Discover never searches: a search ends after 1,000 results.
 func (c *Client) Discover(ctx context.Context, org string, page func([]activity.Repository) error) error {
+	c.readProperties(ctx, org)
 	if c.settings.API == APIREST {
 		return c.discoverREST(ctx, org, page)
 	}

@@ -123,7 +123,7 @@ func (c *Client) requestOrgRepositories(
 			c.reportInvalidRow(orgRepositoriesEndpoint, wrong)
 		}
 		if c.isValidRepository(row.GetID(), row.GetName()) {
-			list = append(list, repositoryOfRow(row, info.invalid[i]))
+			list = append(list, c.repositoryOfRow(row, info.invalid[i]))
 		}
 	}
 	return list, info, nil
@@ -135,12 +135,15 @@ type repositoryRow struct {
 
 	// HasPullRequests is nil where the server does not have the field.
 	HasPullRequests *bool `json:"has_pull_requests"`
+	// SizeKiB is the size in KiB.
+	SizeKiB *int64 `json:"size"`
 }
 
 // repositoryFields are the fields of a repositoryRow that are used.
 var repositoryFields = []string{
 	"id", "node_id", "name", "archived", "fork", "private", "pushed_at", "owner",
 	"has_issues", "has_pull_requests", "default_branch",
+	"visibility", "language", "is_template", "stargazers_count", "forks_count", "size", "created_at", "topics",
 }
 
 // repositoryRows is the format of a page of repositories.
@@ -168,7 +171,7 @@ func repositoryOfRow(row *repositoryRow, wrong fieldErrors) activity.Repository 
 			Branch:   transport.Printable(row.GetDefaultBranch()),
 		},
 	}
-	if wrong != nil {
+	if wrong != nil && !wrong.hasOnly(factRowFields...) {
 		repo.Signals.Streams = 0
 	}
 	return repo

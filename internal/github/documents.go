@@ -28,6 +28,7 @@ type document struct {
 var (
 	discoverQuery    = mustDocument("Discover", readDocument("discover"))
 	lookupQuery      = mustDocument("Lookup", readDocument("lookup"))
+	countsQuery      = mustDocument("RepositoryCounts", readDocument("counts"))
 	activityQuery    = mustDocument("Activity", readDocument("activity")+rowFragments())
 	reviewsQuery     = mustDocument("Reviews", readDocument("reviews"))
 	timelineQuery    = mustDocument("Timeline", readDocument("timeline")+readDocument("timeline_items"))

@@ -52,7 +52,7 @@ func TestGraphQLDocuments(t *testing.T) {
 
 func everyDocument() []document {
 	list := []document{
-		discoverQuery, lookupQuery, activityQuery, reviewsQuery,
+		discoverQuery, lookupQuery, countsQuery, activityQuery, reviewsQuery,
 		linesQuery, stocksQuery, openPullsQuery, pullStatesQuery, changesQuery,
 	}
 	for n := 1; n <= maxGroupSize; n++ {

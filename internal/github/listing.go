@@ -200,6 +200,8 @@ type discoverVariables struct {
 	Org   string  `json:"org"`
 	First int     `json:"first"`
 	After *string `json:"after"`
+	// Topics says that the topics are selected.
+	Topics bool `json:"topics"`
 }
 
 func (discoverVariables) document() document { return discoverQuery }
@@ -207,7 +209,7 @@ func (discoverVariables) document() document { return discoverQuery }
 // discoverPage requests a page, and a smaller one when that was too much. Of the smallest one it returns what there
 // is.
 func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverData, []graphqlError, error) {
-	v := discoverVariables{Org: org}
+	v := discoverVariables{Org: org, Topics: len(c.settings.Topics) > 0}
 	if after != "" {
 		v.After = &after
 	}
@@ -256,7 +258,7 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 		}
 		switch {
 		case node != nil && c.isValidRepository(node.DatabaseID, node.Name):
-			list = append(list, node.repository(marks, itemErr != nil))
+			list = append(list, c.repositoryOfNode(node, marks, itemErr != nil))
 		case node == nil && itemErr != nil:
 			hidden[i] = itemErr
 		case node == nil && !hasErrorAt(errs, nodesPath, i):

@@ -115,6 +115,8 @@ func (l *lookup) noteFailure(err error) {
 // lookupVariables are the variables of the Lookup query.
 type lookupVariables struct {
 	IDs []string `json:"ids"`
+	// Topics says that the topics are selected.
+	Topics bool `json:"topics"`
 }
 
 func (lookupVariables) document() document { return lookupQuery }
@@ -188,7 +190,7 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.state.pageSize.smallest()
-	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{canShrink: smaller}, lookupVariables{IDs: ids})
+	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{canShrink: smaller}, lookupVariables{IDs: ids, Topics: len(l.client.settings.Topics) > 0})
 	switch {
 	case smaller && transport.IsTooLarge(err):
 		return lookupData{}, nil, err // for less of it
@@ -224,7 +226,7 @@ func (l *lookup) nodeResult(
 	case !strings.EqualFold(node.Owner.Login, l.org):
 		s.Moved = true
 	default:
-		repo := node.repository(m, itemErr != nil)
+		repo := l.client.repositoryOfNode(&node.repositoryNode, m, itemErr != nil)
 		s.Repo = &repo
 	}
 	if node != nil && node.invalid != nil {
@@ -283,7 +285,7 @@ func (l *lookup) requestRepository(ctx context.Context, wanted *activity.Reposit
 	if wrong := info.invalid[0]; wrong != nil {
 		l.client.reportInvalidRow(repositoryEndpoint, wrong)
 	}
-	repo := repositoryOfRow(row, info.invalid[0])
+	repo := l.client.repositoryOfRow(row, info.invalid[0])
 	return LookupResult{ID: wanted.ID, Repo: &repo}
 }
 

@@ -13,10 +13,14 @@ import (
 
 // nullable are the fields of our queries that may be null, as "field" or "object.field": no account, not merged, not
 // closed, not submitted, no review any more, never pushed to, no branch, no such commit, no limits.
+// A fact of a repository that is null is unknown.
 var nullable = map[string]bool{
 	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true,
 	"submittedAt": true, "pushedAt": true, "defaultBranchRef": true, "object": true,
 	"databaseId": true, "rateLimit": true, "closedAt": true, "nodes.review": true, "review": true,
+	"visibility": true, "isTemplate": true, "stargazerCount": true, "forkCount": true, "diskUsage": true,
+	"primaryLanguage": true, "repositoryTopics": true, "watchers": true, "branches": true, "tags": true,
+	"releases": true, "latestRelease": true, "latestRelease.publishedAt": true,
 }
 
 // latestUpdateDepth is the depth down to which a latest update may be null: a stream without a signal is read each
@@ -101,7 +105,7 @@ func isListRow(path []any) bool {
 	switch path[0] {
 	case "organization":
 		return len(path) == 4 // organization.repositories.nodes.0
-	case "nodes":
+	case "nodes", "contents":
 		return len(path) == 2
 	}
 	return false

@@ -50,6 +50,9 @@ func (p *pricing) field(f *ast.Field, times int) int {
 			return 0
 		}
 	}
+	if ids := f.Arguments.ForName("ids"); ids != nil {
+		return p.requests(f.SelectionSet, times*p.length(ids.Value))
+	}
 	first := f.Arguments.ForName("first")
 	if first == nil {
 		first = f.Arguments.ForName("last")

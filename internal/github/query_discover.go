@@ -34,7 +34,9 @@ type repositoryNode struct {
 	// it.
 	HasIssues *bool `json:"hasIssuesEnabled"`
 	HasPulls  *bool `json:"hasPullRequestsEnabled"`
-	Branch    *struct {
+	factFields
+	Branch *struct {
+		Name   string `json:"name"`
 		Target *struct {
 			OID string `json:"oid"`
 		} `json:"target"`

@@ -37,7 +37,7 @@ var commitSource = streamSource{
 		if n.Branch != nil && n.Branch.Target != nil {
 			s.Head = n.Branch.Target.OID
 		}
-		return !isIncomplete && n.invalid == nil
+		return !isIncomplete && (n.invalid == nil || n.invalid.hasOnly(factNodeFields...))
 	},
 }
 

@@ -55,6 +55,8 @@ type Config struct {
 	VCS VCSConfig `mapstructure:"vcs"`
 	// Actors configures the label user, and which users are shown. What to consider: docs/privacy.md.
 	Actors ActorsConfig `mapstructure:"actors"`
+	// RepositoryLabels adds labels to gh_repo_info: docs/repositories.md.
+	RepositoryLabels RepositoryLabelsConfig `mapstructure:"repository_labels"`
 	// Storage is the id of a storage extension, such as file_storage, that keeps the state across restarts. Not
 	// together with leader_election or redis. Empty, and no redis: the state is in memory, and a restart reads the
 	// look-back again.
@@ -168,6 +170,7 @@ func (c *Config) Validate() error {
 		configcheck.DurationBetween("retention", c.Retention, minRetention, maxRetention),
 		configcheck.DurationBetween("emit_interval", c.EmitInterval, minInterval, maxInterval),
 		c.Counters.validate(c.EmitInterval),
+		c.RepositoryLabels.validate(),
 		configcheck.IntBetween("max_series", c.MaxSeries, 1, maxSeries))
 	if c.ReconcileInterval != 0 && c.ReconcileInterval < minReconcile {
 		errs = append(errs, fmt.Errorf("reconcile_interval: %s, want 0s (never) or at least %s", c.ReconcileInterval,

@@ -63,6 +63,7 @@ func (r *replica) newOrganization(
 	}
 	shared.source = github.New(org.client, github.Settings{
 		API: github.API(r.config.GitHub.API), Flow: r.config.Flow.rules(), OnSchemaError: logSchemaError(logger),
+		Topics: r.config.RepositoryLabels.Topics, Properties: r.config.RepositoryLabels.Properties,
 	})
 	if org.collector, err = r.newCollector(org, shared); err != nil {
 		return nil, err

@@ -122,7 +122,8 @@ func (r *githubReceiver) newEmitter(status *replicaStatus) *emit.Emitter {
 		Interval: r.config.EmitInterval, ZeroFor: r.config.Counters.zeroFor(r.config.EmitInterval),
 		Elected: r.config.LeaderElection != nil, FromLeader: r.config.EmitFrom == emitFromLeader,
 		Backfill: r.config.Backfill.Enabled, Teams: r.config.Teams.Enabled, Copilot: r.copilotMetrics(),
-		VCS:        r.config.vcsEmission(),
+		VCS:    r.config.vcsEmission(),
+		Topics: r.config.RepositoryLabels.Topics, Properties: r.config.RepositoryLabels.Properties,
 		OnEmission: func(now time.Time) { unmatched.check(r.orgs, now) },
 	})
 }

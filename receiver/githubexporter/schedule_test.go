@@ -36,6 +36,13 @@ func (*slowSource) Prefetch(context.Context, []*github.ReadRequest) {}
 func (*slowSource) ReadStocks(context.Context, string, []github.StockRequest, func(github.StockResult)) {
 }
 
+func (*slowSource) CountsLimit() int { return 1 }
+
+func (*slowSource) ReadCounts(
+	context.Context, string, []activity.Repository, func(int64, activity.RepoCounts),
+) {
+}
+
 func (s *slowSource) Discover(ctx context.Context, _ string, page func([]activity.Repository) error) error {
 	s.most.Store(max(s.most.Load(), s.there.Add(1)))
 	defer s.there.Add(-1)

@@ -6,6 +6,7 @@ package githubtest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 func addOrgRoutes(t *routeTable) {
 	t.get("/orgs/{org}", (*exchange).getOrg)
 	t.get("/orgs/{org}/repos", (*exchange).listOrgRepos).permission = "metadata"
+	t.get("/orgs/{org}/properties/values", (*exchange).listPropertyValues).permission = "organization_custom_properties"
 	t.get("/organizations/{organization_id}/repos", (*exchange).listOrgRepos)
 }
 
@@ -94,4 +96,25 @@ func (x *exchange) orgJSON(o *served.Org) obj {
 		"repos_url":  x.baseURL + "/orgs/" + o.Login + "/repos", "public_repos": len(x.Repos(o)),
 		"created_at": served.FormatTime(o.Created), "updated_at": served.FormatTime(o.Created),
 	}
+}
+
+// listPropertyValues lists the repositories with the values of their custom properties
+// (https://docs.github.com/rest/orgs/custom-properties#list-custom-property-values-for-organization-repositories).
+func (x *exchange) listPropertyValues() response {
+	o := x.Org(x.pathVars["org"])
+	if o == nil {
+		return notFoundResponse()
+	}
+	repos := x.Repos(o)
+	x.sortRepos(repos, "full_name", "asc")
+	return list(x, x.baseURL+"/orgs/"+o.Login+"/properties/values", repos, func(r *served.Repo) obj {
+		values := []obj{}
+		for _, name := range slices.Sorted(maps.Keys(r.Properties)) {
+			values = append(values, obj{"property_name": name, "value": r.Properties[name]})
+		}
+		return obj{
+			"repository_id": r.DatabaseID, "repository_name": r.Name, "repository_full_name": r.FullName(),
+			"properties": values,
+		}
+	})
 }

@@ -22,6 +22,12 @@ type (
 	RepoState = dataset.RepoState
 	// RepoHistory is dataset.RepoHistory.
 	RepoHistory = dataset.RepoHistory
+	// RepoDetails is dataset.RepoDetails.
+	RepoDetails = dataset.RepoDetails
+	// Tag is dataset.Tag.
+	Tag = dataset.Tag
+	// Release is dataset.Release.
+	Release = dataset.Release
 	// Period is dataset.Period.
 	Period = dataset.Period
 	// Reset is dataset.Reset.

@@ -29,6 +29,7 @@ type Repo struct {
 
 	RepoState
 	RepoHistory
+	RepoDetails
 }
 
 // RepoState has the rare states of a repository, which do not change while the data is served.

@@ -4,7 +4,9 @@
 package emit
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
@@ -31,7 +33,7 @@ func addRepository(s *repoSink, r *ledgerview.Repository) {
 
 // addRepoFacts adds what listings tell of a repository.
 func addRepoFacts(s *repoSink, series repoSeries, f *activity.RepoFacts) {
-	s.addGauge(repoInfo, repoSeries{series.repo, infoLabels(f)}, 1)
+	s.addGauge(repoInfo, repoSeries{series.repo, s.emitter.infoLabels(f)}, 1)
 	s.addNumber(repoStars, series, f.Stars)
 	s.addNumber(repoForks, series, f.Forks)
 	s.addNumber(repoSize, series, f.Size)
@@ -40,7 +42,7 @@ func addRepoFacts(s *repoSink, series repoSeries, f *activity.RepoFacts) {
 }
 
 // infoLabels returns the properties of a repository as labels.
-func infoLabels(f *activity.RepoFacts) repoLabels {
+func (e *Emitter) infoLabels(f *activity.RepoFacts) repoLabels {
 	pairs := []string{
 		"visibility", f.Visibility, "default_branch", f.DefaultBranch, "language", f.Language,
 		"archived", strconv.FormatBool(f.Archived), "fork", strconv.FormatBool(f.Fork),
@@ -48,7 +50,29 @@ func infoLabels(f *activity.RepoFacts) repoLabels {
 	if f.TemplateKnown {
 		pairs = append(pairs, "template", strconv.FormatBool(f.Template))
 	}
+	if f.TopicsKnown {
+		for _, topic := range e.settings.Topics {
+			has := strconv.FormatBool(slices.Contains(f.Topics, topic))
+			pairs = append(pairs, LabelName("topic_", topic), has)
+		}
+	}
+	for _, p := range f.Properties {
+		if slices.Contains(e.settings.Properties, p.Name) {
+			pairs = append(pairs, LabelName("property_", p.Name), p.Value)
+		}
+	}
 	return newRepoLabels(pairs...)
+}
+
+// LabelName returns the name of the label of a topic or a custom property, with what no label of Prometheus may have
+// replaced as Prometheus would.
+func LabelName(prefix, name string) string {
+	return prefix + strings.Map(func(r rune) rune {
+		if r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, name)
 }
 
 // addRepoTotals adds the number of repositories by visibility and state.

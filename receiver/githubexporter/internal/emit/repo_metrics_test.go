@@ -175,6 +175,26 @@ func TestMetricsByRepositoryOfAStandby(t *testing.T) {
 	}
 }
 
+// TestLabelsOfTopicsAndProperties checks that only configured ones are labels, and that unknown topics are absent.
+func TestLabelsOfTopicsAndProperties(t *testing.T) {
+	t.Parallel()
+	e, org := newTestEmitter(t, func(s *Settings) {
+		s.Topics, s.Properties = []string{"go", "team-a"}, []string{"cost.center"}
+	})
+	fill(org, 2, 0, 0)
+	describe(org, began, 1, activity.RepoFacts{
+		Visibility: "public", Topics: []string{"other", "team-a"}, TopicsKnown: true, PropertiesKnown: true,
+		Properties: []activity.Property{{Name: "cost.center", Value: "4,2"}, {Name: "other", Value: "x"}},
+	}, activity.RepoCounts{})
+	describe(org, began, 2, activity.RepoFacts{Visibility: "public"}, activity.RepoCounts{})
+	values, _ := repoPoints(t, e.buildRepositories(org, began))
+	require.Equal(t, map[string]int64{
+		"gh.repo.infomap[archived:false fork:false org:acme property_cost_center:4,2 repo:repo-0 topic_go:false " +
+			"topic_team_a:true visibility:public]": 1,
+		"gh.repo.infomap[archived:false fork:false org:acme repo:repo-1 visibility:public]": 1,
+	}, values)
+}
+
 // TestDisabledMetricsByRepository checks that a disabled metric has neither points nor markers, and that the scope is
 // known when no metric of activity is enabled.
 func TestDisabledMetricsByRepository(t *testing.T) {

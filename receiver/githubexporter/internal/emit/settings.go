@@ -96,6 +96,8 @@ type Settings struct {
 	Copilot *CopilotSettings
 	// VCS configures the metrics vcs.*.
 	VCS VCSSettings
+	// Topics and Properties are the topics and the custom properties of repositories that are labels of gh.repo.info.
+	Topics, Properties []string
 	// OnEmission is called after each emission with its time. nil is none.
 	OnEmission func(at time.Time)
 }

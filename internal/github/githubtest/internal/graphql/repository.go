@@ -47,6 +47,9 @@ func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	case "issues":
 		return e.issueConnection(r, a)
 	default:
+		if detail, err, ok := e.repoDetail(r, name, a); ok {
+			return detail, err
+		}
 		return e.repoScalar(r, name), nil
 	}
 }
@@ -58,7 +61,7 @@ func repoPermission(field string) string {
 		return "issues"
 	case "pullRequest", "pullRequests":
 		return "pull_requests"
-	case "defaultBranchRef", "ref", "refs", "object":
+	case "defaultBranchRef", "ref", "refs", "object", "releases", "latestRelease":
 		return "contents"
 	default:
 		return ""
@@ -127,12 +130,18 @@ func (e *execution) ref(r *served.Repo, branch string) any {
 
 func (e *execution) refs(r *served.Repo, a args) (any, error) {
 	var rows []row
-	if strings.TrimSuffix(a.str("refPrefix"), "/") == "refs/heads" {
-		for _, name := range e.BranchNames(r) {
+	add := func(names []string) {
+		for _, name := range names {
 			if strings.Contains(name, a.str("query")) {
 				rows = append(rows, row{key: name, node: refNode{r, name}})
 			}
 		}
+	}
+	switch strings.TrimSuffix(a.str("refPrefix"), "/") {
+	case "refs/heads":
+		add(e.BranchNames(r))
+	case "refs/tags":
+		add(e.TagNames(r))
 	}
 	_, desc := a.order("")
 	return connect("RefConnection", rows, a, desc || a.str("direction") == "DESC")

@@ -96,6 +96,11 @@ func (ix *Index) addRepo(org string, r *dataset.Repo) *Repo {
 	for _, t := range r.Pushes {
 		ri.otherPushes = append(ri.otherPushes, ix.Timeline.ToServed(t))
 	}
+	for i := range r.Releases {
+		if login := &r.Releases[i].Login; *login != "" {
+			ix.ensureAccount(login)
+		}
+	}
 	ix.registerRepo(org, ri)
 	return ri
 }
