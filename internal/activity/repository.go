@@ -20,7 +20,7 @@ type Repository struct {
 	FlagsUnknown bool
 	// Signals are evidence of which streams changed.
 	Signals Signals
-	// Facts are what the listing tells besides. They are not valid when FlagsUnknown is set.
+	// Facts are what the listing has besides. They are not valid when FlagsUnknown is set.
 	Facts RepoFacts
 }
 

@@ -40,7 +40,7 @@ func digestOf(data []byte) uint64 {
 	return h.Sum64()
 }
 
-// factsPlan is what a discovery tells of repositories besides their signals.
+// factsPlan is what a discovery shows of repositories besides their signals.
 type factsPlan struct {
 	// entries has the encoded facts of the selected repositories.
 	entries map[ledger.EntryKey][]byte

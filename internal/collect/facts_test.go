@@ -134,7 +134,7 @@ func TestFactsAfterAnotherLeader(t *testing.T) {
 		_, err := c.Pass(t.Context(), 1)
 		require.NoError(t, err)
 		found, _ := b.repositories()
-		require.Equal(t, uint64(stars), found["silent"].Facts.Stars.Value) //nolint:gosec // small
+		require.Equal(t, uint64(stars), found["silent"].Facts.Stars.Value)
 	}
 	pass(b.collector, 1)
 	pass(b.collector, 2)

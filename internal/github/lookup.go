@@ -190,7 +190,8 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.state.pageSize.smallest()
-	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{canShrink: smaller}, lookupVariables{IDs: ids, Topics: len(l.client.settings.Topics) > 0})
+	v := lookupVariables{IDs: ids, Topics: len(l.client.settings.Topics) > 0}
+	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{canShrink: smaller}, v)
 	switch {
 	case smaller && transport.IsTooLarge(err):
 		return lookupData{}, nil, err // for less of it

@@ -180,7 +180,8 @@ func (c *Client) requestCounts(
 		endpoint, below string
 		into            *activity.Number
 	}{
-		{branchesEndpoint, "/branches", &counts.Branches}, {tagsEndpoint, "/tags", &counts.Tags},
+		{branchesEndpoint, "/branches", &counts.Branches},
+		{tagsEndpoint, "/tags", &counts.Tags},
 		{releasesEndpoint, "/releases", &counts.Releases},
 	} {
 		if *count.into, err = c.requestCount(ctx, count.endpoint, repoPath(org, repo, count.below)); err != nil {
@@ -220,7 +221,7 @@ func (c *Client) requestCount(ctx context.Context, endpoint, path string) (activ
 	case err != nil:
 		return activity.Number{}, ignoreRefusal(err)
 	case info.last > 0:
-		return activity.KnownNumber(uint64(info.last)), nil //nolint:gosec // positive
+		return activity.KnownNumber(uint64(info.last)), nil
 	case info.next:
 		return activity.Number{}, nil // GitHub does not report the number of the last page
 	default:

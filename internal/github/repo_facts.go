@@ -13,7 +13,7 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// bytesPerKiB converts sizes: GitHub tells them in KiB.
+// bytesPerKiB converts sizes: GitHub has them in KiB.
 const bytesPerKiB = 1024
 
 // factFields are the fields of a repository in a listing that are facts; nil where GitHub did not return one.

@@ -31,11 +31,17 @@ func describedDataset() *githubtest.Dataset {
 		Tags:       []githubtest.Tag{{Name: "v1", At: ago(29 * time.Hour)}, {Name: "v9", At: ago(-time.Hour)}},
 		Releases: []githubtest.Release{
 			{ID: 1, Tag: "v1", Login: "ada", CreatedAt: ago(30 * time.Hour), PublishedAt: ago(28 * time.Hour)},
-			{ID: 2, Tag: "v2-rc", Login: "release[bot]", CreatedAt: ago(20 * time.Hour), PublishedAt: ago(19 * time.Hour),
-				Prerelease: true},
+			{
+				ID: 2, Tag: "v2-rc", Login: "release[bot]", CreatedAt: ago(20 * time.Hour),
+				PublishedAt: ago(19 * time.Hour),
+				Prerelease:  true,
+			},
 			{ID: 3, Tag: "v0", CreatedAt: ago(40 * time.Hour), PublishedAt: ago(time.Hour)},
 			{ID: 4, Tag: "draft", CreatedAt: ago(time.Hour)},
-			{ID: 5, Tag: "gone", CreatedAt: ago(3 * time.Hour), PublishedAt: ago(3 * time.Hour), DeletedAt: ago(time.Hour)},
+			{
+				ID: 5, Tag: "gone", CreatedAt: ago(3 * time.Hour), PublishedAt: ago(3 * time.Hour),
+				DeletedAt: ago(time.Hour),
+			},
 		},
 	}
 	return d

@@ -64,7 +64,7 @@ func (d *Dataset) Clone() *Dataset {
 		r := &c.Repos[i]
 		r.RenamedFrom, r.Pushes, r.Resets = slices.Clone(r.RenamedFrom), slices.Clone(r.Pushes), slices.Clone(r.Resets)
 		r.Switches = slices.Clone(r.Switches)
-		r.RepoDetails = r.RepoDetails.clone()
+		r.RepoDetails = r.cloneDetails()
 		r.PullsOff, r.IssuesOff, r.Forbidden = slices.Clone(r.PullsOff), slices.Clone(r.IssuesOff), slices.Clone(
 			r.Forbidden,
 		)

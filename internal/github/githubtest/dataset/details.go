@@ -46,8 +46,8 @@ type Release struct {
 	DeletedAt time.Time `json:"deleted_at,omitzero"`
 }
 
-// clone returns a deep copy.
-func (d *RepoDetails) clone() RepoDetails {
+// cloneDetails returns a deep copy.
+func (d *RepoDetails) cloneDetails() RepoDetails {
 	c := *d
 	c.Topics, c.Properties = slices.Clone(d.Topics), maps.Clone(d.Properties)
 	c.Tags, c.Releases = slices.Clone(d.Tags), slices.Clone(d.Releases)

@@ -10,33 +10,33 @@ import (
 )
 
 // repoDetail returns a field of a repository that is about its properties and counts; false for another field.
-func (e *execution) repoDetail(r *served.Repo, name string, a args) (any, error, bool) {
+func (e *execution) repoDetail(r *served.Repo, name string, a args) (any, bool, error) {
 	switch name {
 	case "diskUsage":
-		return e.Size(r), nil, true
+		return e.Size(r), true, nil
 	case "forkCount":
-		return r.Forks, nil, true
+		return r.Forks, true, nil
 	case "isTemplate":
-		return r.Template, nil, true
+		return r.Template, true, nil
 	case "stargazerCount":
-		return r.Stars, nil, true
+		return r.Stars, true, nil
 	case "primaryLanguage":
-		return e.language(r), nil, true
+		return e.language(r), true, nil
 	case "watchers":
-		return watchers(r, a), nil, true
+		return watchers(r, a), true, nil
 	case "latestRelease":
 		if release, ok := e.LatestRelease(r); ok {
-			return releaseNode{release}, nil, true
+			return releaseNode{release}, true, nil
 		}
-		return nil, nil, true
+		return nil, true, nil
 	case "releases":
 		found, err := e.releases(r, a)
-		return found, err, true
+		return found, true, err
 	case "repositoryTopics":
 		found, err := topics(r, a)
-		return found, err, true
+		return found, true, err
 	default:
-		return nil, nil, false
+		return nil, false, nil
 	}
 }
 

@@ -47,7 +47,7 @@ func (n repoNode) field(e *execution, name string, a args) (any, error) {
 	case "issues":
 		return e.issueConnection(r, a)
 	default:
-		if detail, err, ok := e.repoDetail(r, name, a); ok {
+		if detail, ok, err := e.repoDetail(r, name, a); ok {
 			return detail, err
 		}
 		return e.repoScalar(r, name), nil
