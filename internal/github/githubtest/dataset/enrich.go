@@ -6,7 +6,8 @@ package dataset
 import "time"
 
 // Enrich gives the pull requests what recorded data lack: lines to all, and to some of them a time in draft, a closing
-// and a reopening, or a dismissed approval. It depends on nothing but the data: two calls on equal data give equal ones.
+// and a reopening, or a dismissed approval. It depends on nothing but the data: two calls on equal data give equal
+// ones.
 func (d *Dataset) Enrich() {
 	end := d.LastEventTime()
 	for i := range d.Pulls {
@@ -33,7 +34,7 @@ func (p *Pull) enrich(end time.Time) {
 	if life <= 0 {
 		return
 	}
-	eighth := func(n time.Duration) time.Time { return p.CreatedAt.Add(life * n / 8) }
+	eighth := func(n int64) time.Time { return p.CreatedAt.Add(time.Duration(int64(life) * n / 8)) }
 	switch p.Number % 9 {
 	case 0, 1:
 		p.Draft, p.ReadyAt = true, []time.Time{eighth(2)}
