@@ -133,7 +133,8 @@ func TestChangedStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.want.WithDependent().String(), test.now.ChangedStreams(&test.older, noon, settle).String())
+			changed := test.now.ChangedStreams(&test.older, noon, settle)
+			require.Equal(t, test.want.WithDependent().String(), changed.String())
 		})
 	}
 }

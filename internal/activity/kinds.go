@@ -60,8 +60,8 @@ const (
 	MergeSizeLines   = 1
 )
 
-// kindSpecs is the table of the kinds, in the order of their values. Windows, totals, histograms, codecs and metrics are
-// derived from it.
+// kindSpecs is the table of the kinds, in the order of their values. Windows, totals, histograms, codecs and metrics
+// are derived from it.
 var kindSpecs = [NumKinds]KindSpec{
 	KindCommit - 1: {
 		Name: "commit", Stream: StreamCommits, Attribution: AttributedToAuthor,
@@ -126,7 +126,8 @@ var kindSpecs = [NumKinds]KindSpec{
 		Name: "pull_request_merge_size", Stream: StreamPullFlow, Attribution: AttributedToRepository,
 		Measures: []MeasureSpec{
 			MergeSizeReviews: {Name: "reviews", Histogram: HistogramSpec{
-				Metric: "gh.pr.reviews", Bounds: []uint32{0, 1, 2, 3, 5, 10, 20}, ZerosMetric: "gh.pr.merged_without_review",
+				Metric: "gh.pr.reviews", Bounds: []uint32{0, 1, 2, 3, 5, 10, 20},
+				ZerosMetric: "gh.pr.merged_without_review",
 			}},
 			MergeSizeLines: {Name: "lines", Histogram: HistogramSpec{
 				Metric: "gh.pr.lines", Bounds: []uint32{10, 50, 100, 250, 500, 1000, 5000},
@@ -192,8 +193,8 @@ func (h *HistogramSpec) Bucket(value uint32) int {
 func durations(metric string) HistogramSpec {
 	const minute, hour, day = 60, 60 * 60, 24 * 60 * 60
 	return HistogramSpec{Metric: metric, Bounds: []uint32{
-		5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour, 8 * hour, day, 2 * day, 3 * day, 5 * day, 7 * day,
-		14 * day, 30 * day,
+		5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour, 8 * hour,
+		day, 2 * day, 3 * day, 5 * day, 7 * day, 14 * day, 30 * day,
 	}}
 }
 

@@ -113,7 +113,8 @@ func (h *History) flowEvents() map[string][]activity.Event {
 		if r.SubmittedAt != nil {
 			key := fmt.Sprint(r.Repo, "#", r.Pull)
 			reviews[key] = append(reviews[key], flow.Review{
-				ID: r.ID, Author: flowActor(r.Login), At: h.Timeline.ToServed(*r.SubmittedAt), Approves: r.State == "APPROVED",
+				ID: r.ID, Author: flowActor(r.Login), At: h.Timeline.ToServed(*r.SubmittedAt),
+				Approves: r.State == "APPROVED",
 			})
 		}
 	}

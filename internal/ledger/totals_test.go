@@ -55,7 +55,7 @@ func TestRepositoryTotals(t *testing.T) {
 		sum, bucket := first&^1+1+isSecond, first&^1+16+24*isSecond
 		require.Equal(t, sum, repositoryTotalIDs[spec.first], metric)
 		for b := range len(spec.Bounds) + 1 {
-			require.Equal(t, bucket+TotalID(b), repositoryTotalIDs[spec.first+1+b], metric) //nolint:gosec // small
+			require.Equal(t, bucket+TotalID(b), repositoryTotalIDs[spec.first+1+b], metric)
 		}
 		require.True(t, slices.IsSorted(spec.Bounds))
 		require.Less(t, len(spec.Bounds), maxBucketsOfMeasure)

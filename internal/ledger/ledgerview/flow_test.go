@@ -133,8 +133,8 @@ func TestHistogramsAfterASnapshot(t *testing.T) {
 	}
 }
 
-// TestHistogramsOfATakeover checks that a replica that takes over emission shows none lower than the former one may have
-// shown.
+// TestHistogramsOfATakeover checks that a replica that takes over emission shows none lower than the former one may
+// have shown.
 func TestHistogramsOfATakeover(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -44,7 +44,8 @@ func factsEntry(repo int64, language string) ledger.Entry {
 func TestRepositoriesOfAView(t *testing.T) {
 	t.Parallel()
 	v := viewOf(Settings{})
-	require.Equal(t, map[string]Repository{"one": {ID: 1, Name: "one", Coverage: v.cov.Repos[1]}}, repositories(t, v, noon))
+	want := map[string]Repository{"one": {ID: 1, Name: "one", Coverage: v.cov.Repos[1]}}
+	require.Equal(t, want, repositories(t, v, noon))
 
 	observe(v, noon, factsEntry(1, "Go"), ledger.Entry{
 		EntryKey: ledger.RepoCountsKey(1),

@@ -236,11 +236,11 @@ func decodeGone(p *ledger.RepoProgress, value string) error {
 
 // encodeStreams returns the value of streamsField.
 func encodeStreams(p *ledger.RepoProgress) string {
-	value := strconv.Itoa(int(p.Streams))
+	fields := []string{strconv.Itoa(int(p.Streams))}
 	for _, c := range p.Contacts {
-		value += " " + strconv.Itoa(int(c.Stream)) + ":" + encodeTime(c.At)
+		fields = append(fields, strconv.Itoa(int(c.Stream))+":"+encodeTime(c.At))
 	}
-	return value
+	return strings.Join(fields, " ")
 }
 
 // decodeStreams decodes the value of streamsField.

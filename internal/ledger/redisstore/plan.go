@@ -182,14 +182,14 @@ func (t *seriesTable) indexOf(e *activity.Event) int {
 	return n
 }
 
-// isBudgeted reports whether the series of an event counts for the limit of series: it is one of a user, and not that of
-// the folded ones.
+// isBudgeted reports whether the series of an event counts for the limit of series: it is one of a user, and not that
+// of the folded ones.
 func isBudgeted(e *activity.Event) bool {
 	return e.Actor.Login != activity.LoginOther && !e.Kind.IsOfRepository()
 }
 
-// newestTimes returns the newest times as the commit script reads them: "" for a series that has no part in the limit of
-// series.
+// newestTimes returns the newest times as the commit script reads them: "" for a series that has no part in the limit
+// of series.
 func (t *seriesTable) newestTimes() []any {
 	list := make([]any, len(t.newest))
 	for i, at := range t.newest {

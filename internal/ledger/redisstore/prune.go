@@ -174,7 +174,9 @@ func (p *pruning) carryAndTrim(ctx context.Context, limit time.Time) error {
 
 // classify adds an event of the log to the totals to carry and to the keys to delete, unless these steps are completed
 // for it or it is not before the limit. It returns the keys.
-func (p *pruning) classify(e *activity.Event, limit time.Time, carry map[string]*ledger.CarriedTotals, expired []any) []any {
+func (p *pruning) classify(
+	e *activity.Event, limit time.Time, carry map[string]*ledger.CarriedTotals, expired []any,
+) []any {
 	if !e.Time.Before(limit) {
 		return expired
 	}

@@ -73,9 +73,9 @@ func fill(org *organization, repos, users, each int) {
 			actor := activity.Actor{ID: int64(u + 1), Login: fmt.Sprintf("user-%d", u)}
 			for n := range int64(activity.NumAuthorKinds * each) {
 				events = append(events, activity.Event{
-					Kind: activity.AuthorKinds()[n%activity.NumAuthorKinds], Repo: id, ID: activity.NumberID(int64(u)*1000 + n),
-					Actor: actor,
-					Time:  began.Add(-time.Duration(u%20) * time.Hour),
+					Kind: activity.AuthorKinds()[n%activity.NumAuthorKinds], Repo: id,
+					ID: activity.NumberID(int64(u)*1000 + n), Actor: actor,
+					Time: began.Add(-time.Duration(u%20) * time.Hour),
 				})
 			}
 		}

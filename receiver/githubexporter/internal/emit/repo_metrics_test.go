@@ -24,7 +24,8 @@ func describe(org *organization, at time.Time, repo int64, facts activity.RepoFa
 	}})
 }
 
-// repoPoints returns the values of the metrics by repository that are no histograms, and the staleness markers, by metric and labels.
+// repoPoints returns the values of the metrics by repository that are no histograms, and the staleness markers, by
+// metric and labels.
 func repoPoints(tb testing.TB, chunks []pmetric.Metrics) (values map[string]int64, markers map[string]bool) {
 	tb.Helper()
 	values, markers = make(map[string]int64), make(map[string]bool)
