@@ -187,12 +187,13 @@ func (c *Collector) readCounts(ctx context.Context, fence uint64, basis string, 
 type lastEvents map[int64]time.Time
 
 // entries returns the entries with the times of the newest events of a batch, of repositories in which they are newer
-// than those of former batches. An event after the batch's own time does not count: a commit may have any date.
+// than those of former batches. An event after the batch's own time does not count: a commit may have any date. Nor do
+// those of the flow, which are measured of others and depend on its settings.
 func (l lastEvents) entries(b *ledger.Batch) []ledger.Entry {
 	newest := make(map[int64]time.Time)
 	for i := range b.Events {
 		e := &b.Events[i]
-		if e.Time.After(newest[e.Repo]) && e.Time.After(l[e.Repo]) && !e.Time.After(b.Observed) {
+		if !e.Kind.IsOfRepository() && e.Time.After(newest[e.Repo]) && e.Time.After(l[e.Repo]) && !e.Time.After(b.Observed) {
 			newest[e.Repo] = e.Time
 		}
 	}

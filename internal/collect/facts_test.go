@@ -167,7 +167,12 @@ func TestNewestEvents(t *testing.T) {
 	newest := make(lastEvents)
 	batch := &ledger.Batch{Observed: noon}
 	add := func(repo int64, at time.Time) {
-		batch.Events = append(batch.Events, activity.Event{Repo: repo, Time: at})
+		batch.Events = append(batch.Events, activity.Event{Kind: activity.KindCommit, Repo: repo, Time: at})
+	}
+	for _, kind := range activity.Kinds() {
+		if kind.IsOfRepository() {
+			batch.Events = append(batch.Events, activity.Event{Kind: kind, Repo: 3, Time: noon})
+		}
 	}
 	add(1, noon.Add(-time.Hour))
 	add(1, noon.Add(-2*time.Hour))
