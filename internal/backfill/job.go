@@ -183,7 +183,7 @@ func ParseStreams(names []string) (activity.Streams, error) {
 			}
 		}
 		if set == before {
-			return 0, fmt.Errorf("%.40q, want each of commits, pulls, comments at most once", name)
+			return 0, fmt.Errorf("%.40q, want each of %s at most once", name, streamNames())
 		}
 	}
 	return set, nil
@@ -208,7 +208,7 @@ func (j *Job) Validate() error {
 	case j.RepoID < 0:
 		return invalidJob("repo_id: %d, want GitHub's id, or none", j.RepoID)
 	case j.Streams == 0:
-		return invalidJob("streams: none, want at least one of commits, pulls, comments")
+		return invalidJob("streams: none, want at least one of %s", streamNames())
 	case !reasonPattern.MatchString(string(j.Reason)):
 		return invalidJob("reason: %.64q, want small letters, digits and _", string(j.Reason))
 	case j.Attempt < 1 || j.Attempt > maxAttempt:
@@ -223,3 +223,8 @@ func (j *Job) Validate() error {
 }
 
 func isPlausibleTime(t time.Time) bool { return t.Year() >= 2000 && t.Year() <= 9999 }
+
+// streamNames returns the names of all streams.
+func streamNames() string {
+	return strings.ReplaceAll(activity.EveryStream.String(), "+", ", ")
+}

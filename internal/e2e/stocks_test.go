@@ -264,8 +264,10 @@ func TestStocksMatchTheData(t *testing.T) {
 		store, api string
 		isLong     bool
 	}{
-		{"embedded", "graphql", true}, {"embedded", "rest", false},
-		{"redis", "graphql", false}, {"redis", "rest", true},
+		{"embedded", "graphql", true},
+		{"embedded", "rest", false},
+		{"redis", "graphql", false},
+		{"redis", "rest", true},
 	} {
 		t.Run(test.store+"/"+test.api, func(t *testing.T) {
 			t.Parallel()

@@ -170,7 +170,7 @@ func DecodeRepoTotals(data []byte) ([]RepoTotal, error) {
 }
 
 // factsReader returns a reader behind the version of a document, invalid for one of another version.
-func factsReader(data []byte, version byte) *varint.Reader {
+func factsReader(data []byte, version byte) *varint.Reader { //nolint:unparam // each document has its own
 	if len(data) == 0 || len(data) > MaxEntry || data[0] != version {
 		in := varint.NewReader(nil)
 		in.Invalidate()
