@@ -90,7 +90,8 @@ var pageMetrics = map[string]string{
 	"gh_repo_count":                                      "gauge org state visibility",
 	"gh_repo_created_unixtime":                           "gauge org repo",
 	"gh_repo_forks":                                      "gauge org repo",
-	"gh_repo_info":                                       "gauge archived default_branch fork org repo template visibility",
+	"gh_repo_info":                                       "gauge archived default_branch fork org" +
+		" repo template visibility",
 	"gh_repo_last_event_unixtime":                        "gauge org repo",
 	"gh_repo_pushed_unixtime":                            "gauge org repo",
 	"gh_repo_releases":                                   "gauge org repo",

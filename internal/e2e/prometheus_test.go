@@ -88,7 +88,8 @@ func (p *prometheus) query(ctx context.Context, promql string, at time.Time) ([]
 	return answer.Data.Result, nil
 }
 
-// activity returns the metrics of activity and flow at a time. It fails when a series has a label that it should not have.
+// activity returns the metrics of activity and flow at a time. It fails when a series has a label that it should not
+// have.
 func (p *prometheus) activity(ctx context.Context, org string, at time.Time) (map[series]float64, error) {
 	samples, err := p.query(ctx, fmt.Sprintf(`{__name__=~"gh_(activity|pr|issue)_.+",org=%q}`, org), at)
 	if err != nil {

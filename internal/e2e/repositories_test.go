@@ -259,8 +259,8 @@ func labelsText(labels map[string]string) string {
 // compareFacts waits until Prometheus has exactly the expected facts.
 func compareFacts(t *testing.T, prom *prometheus, want map[string]float64) {
 	t.Helper()
-	const facts = "count|info|stars|forks|watchers|size_bytes|branches|tags|releases|created_unixtime|pushed_unixtime|" +
-		"last_event_unixtime|latest_release_unixtime"
+	const facts = "count|info|stars|forks|watchers|size_bytes|branches|tags|releases|created_unixtime|" +
+		"pushed_unixtime|last_event_unixtime|latest_release_unixtime"
 	eventually(t, time.Minute, func() error {
 		samples, err := prom.query(t.Context(), fmt.Sprintf(`{__name__=~"gh_repo_(%s)",org=%q}`, facts, org), time.Now())
 		if err != nil {
