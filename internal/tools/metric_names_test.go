@@ -23,6 +23,15 @@ func metricNames(t *testing.T) map[string]string {
 		if regexp.MustCompile(`(?m)^    unit: "?s"?$`).MatchString(match[2]) {
 			name += "_seconds"
 		}
+		if regexp.MustCompile(`(?m)^    unit: "?By"?$`).MatchString(match[2]) {
+			name += "_bytes"
+		}
+		if strings.HasPrefix(match[2], "    description: Histogram of ") {
+			for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+				names[name+suffix] = match[1]
+			}
+			continue
+		}
 		if strings.Contains(match[2], "monotonic: true") {
 			name += "_total"
 		}
@@ -35,7 +44,7 @@ func metricNames(t *testing.T) map[string]string {
 }
 
 // metricName matches a name of a metric or of a recording rule in a document, with what follows it.
-var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?gh_(?:activity|exporter|app|copilot|user|repo)_?[a-z0-9_:]*(?:[*{.]\S?)?`)
+var metricName = regexp.MustCompile(`\b(?:[a-z_]+:)?gh_(?:activity|exporter|app|copilot|user|repo|pr|issue)_?[a-z0-9_:]*(?:[*{.]\S?)?`)
 
 // recordedNames returns the names of the recording rules in deploy/prometheus.
 func recordedNames(t *testing.T) map[string]bool {
@@ -81,6 +90,7 @@ func TestMetricNamesExist(t *testing.T) {
 
 // isMetric reports whether a name is that of a metric, or the beginning of one.
 func isMetric(names map[string]string, written string) bool {
+	written = strings.TrimSuffix(written, ":") // of the sentence
 	whole, rest := written, ""
 	if i := strings.IndexAny(written, "*{."); i >= 0 {
 		whole, rest = written[:i], written[i:]
