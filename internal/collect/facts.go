@@ -193,7 +193,10 @@ func (l lastEvents) entries(b *ledger.Batch) []ledger.Entry {
 	newest := make(map[int64]time.Time)
 	for i := range b.Events {
 		e := &b.Events[i]
-		if !e.Kind.IsOfRepository() && e.Time.After(newest[e.Repo]) && e.Time.After(l[e.Repo]) && !e.Time.After(b.Observed) {
+		if e.Kind.IsOfRepository() || e.Time.After(b.Observed) {
+			continue
+		}
+		if e.Time.After(newest[e.Repo]) && e.Time.After(l[e.Repo]) {
 			newest[e.Repo] = e.Time
 		}
 	}
