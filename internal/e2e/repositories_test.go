@@ -262,7 +262,8 @@ func compareFacts(t *testing.T, prom *prometheus, want map[string]float64) {
 	const facts = "count|info|stars|forks|watchers|size_bytes|branches|tags|releases|created_unixtime|" +
 		"pushed_unixtime|last_event_unixtime|latest_release_unixtime"
 	eventually(t, time.Minute, func() error {
-		samples, err := prom.query(t.Context(), fmt.Sprintf(`{__name__=~"gh_repo_(%s)",org=%q}`, facts, org), time.Now())
+		query := fmt.Sprintf(`{__name__=~"gh_repo_(%s)",org=%q}`, facts, org)
+		samples, err := prom.query(t.Context(), query, time.Now())
 		if err != nil {
 			return err
 		}
