@@ -17,9 +17,11 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
 )
 
-// vcsConfig switches on the metrics of the semantic conventions that are read by themselves.
+// vcsConfig switches on the metrics of the semantic conventions.
 const vcsConfig = disabledConfig + `
 metrics:
+  vcs.repository.count: {enabled: true}
+  vcs.ref.count: {enabled: true}
   vcs.change.count: {enabled: true}
   vcs.contributor.count: {enabled: true}
   vcs.change.duration: {enabled: true}
@@ -31,8 +33,9 @@ metrics:
 // vcsData is an organization with pull requests in each state.
 func vcsData(now time.Time) *githubtest.Dataset {
 	data := &githubtest.Dataset{Org: githubtest.Org{Login: "acme", From: now.AddDate(0, 0, -10), Until: now}}
-	data.Repos = []githubtest.Repo{{Name: "one", CreatedAt: now.AddDate(0, 0, -9)}}
 	ago := func(hours int) time.Time { return now.Add(-time.Duration(hours) * time.Hour) }
+	data.Repos = []githubtest.Repo{{Name: "one", CreatedAt: now.AddDate(0, 0, -9)}}
+	data.Repos[0].Tags = []githubtest.Tag{{Name: "v1", At: ago(49)}, {Name: "v2", At: ago(48)}}
 	for i, login := range []string{"ada", "bob", "ada"} {
 		data.Commits = append(data.Commits, githubtest.Commit{
 			Repo: "one", SHA: fmt.Sprintf("%040x", i+1), Login: &login, Parents: 1,
@@ -79,6 +82,9 @@ func vcsExpected(server *githubtest.Server, api string, open, closed int) map[st
 	want := map[string]float64{
 		state("open"): float64(open), state("wip"): 1,
 		series("vcs_contributor_count"):                              2,
+		`vcs_repository_count{vcs_owner_name="acme"}`:                1,
+		series("vcs_ref_count", `vcs_ref_type="branch"`):             1,
+		series("vcs_ref_count", `vcs_ref_type="tag"`):                2,
 		series("vcs_change_time_to_merge_seconds", head(4), base):    20 * 3600,
 		series("vcs_change_time_to_approval_seconds", head(4), base): 10 * 3600,
 		state("closed"): float64(closed), state("merged"): 1,
