@@ -127,7 +127,8 @@ func TestListingShiftsBetweenPages(t *testing.T) {
 	require.Equal(t, 1, result.Events)
 	require.Equal(t, 250, result.Repositories, "the five that were deleted are on the first page")
 	require.Equal(
-		t, 5, b.server.CountRequests(isRequest(lookupRequest[github.APIREST])), "those that moved to the first page",
+		t, 5+github.MaxCountsREST, b.server.CountRequests(isRequest(lookupRequest[github.APIREST])),
+		"those that moved to the first page, and those of which the counts are read",
 	)
 	require.Empty(t, b.goneRepos())
 	b.clock.Advance(interval)

@@ -23,26 +23,53 @@ const factsChunk = 1000
 type knownFacts struct {
 	edge, ledgerStart time.Time
 	basis             string
-	digests           map[ledger.EntryKey]uint64
-	// due are the repositories whose counts are to be read again.
-	due map[int64]bool
+	// repos has the digests by repository; under 0 facts is that of the numbers of repositories.
+	repos map[int64]factsDigests
+}
+
+// factsDigests are the digests of the entries of a repository, 0 for one that the ledger does not have.
+type factsDigests struct {
+	facts, counts uint64
+	// isDue says that the counts are to be read again.
+	isDue bool
 }
 
 // isOf reports whether the digests describe the ledger with a coverage.
 func (k *knownFacts) isOf(cov *ledger.Coverage) bool {
-	return k.digests != nil && k.edge.Equal(cov.Edge) && k.ledgerStart.Equal(cov.LedgerStart) && k.basis == cov.Basis
+	return k.repos != nil && k.edge.Equal(cov.Edge) && k.ledgerStart.Equal(cov.LedgerStart) && k.basis == cov.Basis
 }
 
-// digestOf returns a number that differs between different data of an entry.
+// digestOf returns a number that differs between different data of an entry, and is not 0.
 func digestOf(data []byte) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(data)
-	return h.Sum64()
+	return max(1, h.Sum64())
+}
+
+// record records that the ledger has data of an entry.
+func (k *knownFacts) record(key ledger.EntryKey, data []byte) {
+	known := k.repos[key.Repo]
+	if key.Name == ledger.EntryRepoCounts {
+		known.counts = digestOf(data)
+	} else {
+		known.facts = digestOf(data)
+	}
+	k.repos[key.Repo] = known
+}
+
+// setDue sets whether the counts of a repository are to be read again.
+func (k *knownFacts) setDue(repo int64, isDue bool) {
+	known := k.repos[repo]
+	known.isDue = isDue
+	k.repos[repo] = known
 }
 
 // factsPlan is what a discovery shows of repositories besides their signals.
 type factsPlan struct {
-	// entries has the encoded facts of the selected repositories.
+	// known are the facts that the ledger has, nil when they have to be loaded.
+	known map[int64]factsDigests
+	// entries has the encoded facts of the selected repositories: without known those of all, otherwise the changed
+	// ones.
 	entries map[ledger.EntryKey][]byte
 	// totals counts all repositories by visibility and state. hasUnknown says that one could not be counted.
 	totals     map[ledger.RepoTotal]uint64
@@ -52,8 +79,18 @@ type factsPlan struct {
 // visibilities are those that repositories can have.
 func visibilities() []string { return []string{"public", "private", "internal"} }
 
-func newFactsPlan() factsPlan {
-	return factsPlan{entries: make(map[ledger.EntryKey][]byte), totals: make(map[ledger.RepoTotal]uint64)}
+func newFactsPlan(known map[int64]factsDigests) factsPlan {
+	return factsPlan{
+		known: known, entries: make(map[ledger.EntryKey][]byte), totals: make(map[ledger.RepoTotal]uint64),
+	}
+}
+
+// knownOf returns the digests of the ledger with a coverage, nil when they have to be loaded.
+func (k *knownFacts) knownOf(cov *ledger.Coverage) map[int64]factsDigests {
+	if k.isOf(cov) {
+		return k.repos
+	}
+	return nil
 }
 
 // add adds a discovered repository.
@@ -66,7 +103,7 @@ func (p *factsPlan) add(r *activity.Repository, isSelected bool) {
 	if !isSelected {
 		return
 	}
-	if data := ledger.EncodeRepoFacts(&r.Facts); data != nil {
+	if data := ledger.EncodeRepoFacts(&r.Facts); data != nil && p.known[r.ID].facts != digestOf(data) {
 		p.entries[ledger.RepoFactsKey(r.ID)] = data
 	}
 }
@@ -96,19 +133,20 @@ func (c *Collector) loadFacts(ctx context.Context, cov *ledger.Coverage, p *fact
 			keys = append(keys, key, ledger.RepoCountsKey(key.Repo))
 		}
 	}
-	digests := make(map[ledger.EntryKey]uint64, len(keys))
+	loaded := knownFacts{
+		edge: cov.Edge, ledgerStart: cov.LedgerStart, basis: cov.Basis,
+		repos: make(map[int64]factsDigests, len(p.entries)),
+	}
 	for part := range slices.Chunk(keys, factsChunk) {
 		entries, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, part)
 		if err != nil {
 			return &StoreError{err}
 		}
 		for key := range entries {
-			digests[key] = digestOf(entries[key].Data)
+			loaded.record(key, entries[key].Data)
 		}
 	}
-	c.facts = knownFacts{
-		edge: cov.Edge, ledgerStart: cov.LedgerStart, basis: cov.Basis, digests: digests, due: make(map[int64]bool),
-	}
+	c.facts = loaded
 	return nil
 }
 
@@ -117,16 +155,15 @@ func (c *Collector) loadFacts(ctx context.Context, cov *ledger.Coverage, p *fact
 func (c *Collector) changedFacts(p *factsPlan, observed time.Time) []ledger.Entry {
 	var changed []ledger.Entry
 	for key, data := range p.entries {
-		digest, isKnown := c.facts.digests[key]
-		if !isKnown || digest != digestOf(data) {
+		known := c.facts.repos[key.Repo]
+		hasChanged := known.facts != digestOf(data)
+		if hasChanged {
 			changed = append(changed, ledger.Entry{EntryKey: key, Data: data, Observed: observed})
-			c.facts.due[key.Repo] = key.Repo != 0
 		}
-		if _, hasCounts := c.facts.digests[ledger.RepoCountsKey(key.Repo)]; key.Repo != 0 && !hasCounts {
-			c.facts.due[key.Repo] = true
+		if key.Repo != 0 && (hasChanged || known.counts == 0) {
+			c.facts.setDue(key.Repo, true)
 		}
 	}
-	maps.DeleteFunc(c.facts.due, func(repo int64, _ bool) bool { return p.entries[ledger.RepoFactsKey(repo)] == nil })
 	return changed
 }
 
@@ -138,7 +175,7 @@ func (c *Collector) requestCountsAgain(cov *ledger.Coverage, since time.Time) {
 	}
 	for id, r := range cov.Repos {
 		if !r.IsGone() && (c.settings.Source.CountsLimit() >= len(cov.Repos) || isActive(&r.Signals, since)) {
-			c.facts.due[id] = true
+			c.facts.setDue(id, true)
 		}
 	}
 }
@@ -146,7 +183,7 @@ func (c *Collector) requestCountsAgain(cov *ledger.Coverage, since time.Time) {
 // recordFacts records that the ledger has entries.
 func (k *knownFacts) recordFacts(entries []ledger.Entry) {
 	for i := range entries {
-		k.digests[entries[i].EntryKey] = digestOf(entries[i].Data)
+		k.record(entries[i].EntryKey, entries[i].Data)
 	}
 }
 
@@ -156,8 +193,9 @@ func (c *Collector) readCounts(ctx context.Context, fence uint64, basis string, 
 	limit := c.settings.Source.CountsLimit()
 	var requested []activity.Repository
 	c.mu.Lock()
-	for repo := range c.facts.due {
-		if node := c.nodeIDs[repo]; node != "" && len(requested) < limit {
+	maps.DeleteFunc(c.facts.repos, func(repo int64, _ factsDigests) bool { return repo != 0 && c.nodeIDs[repo] == "" })
+	for repo, known := range c.facts.repos {
+		if node := c.nodeIDs[repo]; known.isDue && node != "" && len(requested) < limit {
 			requested = append(requested, activity.Repository{ID: repo, NodeID: node})
 		}
 	}
@@ -167,9 +205,9 @@ func (c *Collector) readCounts(ctx context.Context, fence uint64, basis string, 
 	}
 	var changed []ledger.Entry
 	c.settings.Source.ReadCounts(ctx, c.settings.Org, requested, func(repo int64, counts activity.RepoCounts) {
-		delete(c.facts.due, repo)
+		c.facts.setDue(repo, false)
 		key, data := ledger.RepoCountsKey(repo), ledger.EncodeRepoCounts(&counts)
-		if digest, isKnown := c.facts.digests[key]; !isKnown || digest != digestOf(data) {
+		if c.facts.repos[repo].counts != digestOf(data) {
 			changed = append(changed, ledger.Entry{EntryKey: key, Data: data, Observed: observed})
 		}
 	})

@@ -432,7 +432,7 @@ func (s *faultyOrg) requireFailure(result *PassResult, err error, edge time.Time
 			require.True(s.t, s.f.want(f.Err), "%T: %v", f.Err, f.Err)
 			if !halts {
 				require.Equal(s.t, faultyRepo, f.Repo)
-				require.True(s.t, s.q.streams.Has(f.Stream), "%v", f.Stream)
+				require.True(s.t, s.q.streams.WithDependent().Has(f.Stream), "%v", f.Stream)
 			}
 		}
 		s.requireGaps(&cov, result.Failures)

@@ -90,13 +90,14 @@ func passMemory(tb testing.TB, api github.API, repositories int) (kept, during i
 	return kept, scale.heap - between
 }
 
-// TestPassMemory: between two passes a repository costs its node id, and during a pass a copy of its coverage in
-// addition, in an organization of any size. It must not run in parallel with others.
+// TestPassMemory: between two passes a repository costs its node id, the digests of its facts and the states of its
+// stocks, and during a pass a copy of its coverage in addition, in an organization of any size. It must not run in
+// parallel with others.
 func TestPassMemory(t *testing.T) { //nolint:paralleltest // it looks at the heap of the process
 	for _, repositories := range []int{1000, 4000} {
 		kept, during := passMemory(t, github.APIGraphQL, repositories)
-		require.LessOrEqual(t, kept, int64(120*repositories))
-		require.LessOrEqual(t, during, int64(570*repositories))
+		require.LessOrEqual(t, kept, int64(360*repositories))
+		require.LessOrEqual(t, during, int64(680*repositories))
 	}
 }
 

@@ -29,6 +29,7 @@ type stocks struct {
 	edge     time.Time
 	basis    string
 	isLoaded bool
+	isRead   bool // stocks are read at all
 	states   map[RepoStream]*stockState
 	// candidates are the repositories of the present pass with a stock that is due.
 	candidates map[int64]activity.Repository
@@ -39,19 +40,37 @@ type stocks struct {
 // stockState is the state of one stock.
 type stockState struct {
 	// seen is when the stored stock was read, updated the newest update that was known then; zero for never.
-	seen, updated time.Time
+	seen, updated moment
 	// isDue says that it has to be read, isMarked that the store has it as due.
 	isDue, isMarked bool
 	// isDoubtful says that it has to be read without the former one.
 	isDoubtful bool
 	// failures counts readings that failed in a row; retryAt is when the next one may be made.
-	failures int
-	retryAt  time.Time
+	failures int32
+	retryAt  moment
+}
+
+// moment is a time in Unix seconds, 0 for none: there are two states of each repository.
+type moment int64
+
+func momentOf(t time.Time) moment {
+	if t.IsZero() {
+		return 0
+	}
+	return moment(t.Unix())
+}
+
+// time returns the time; the zero time for none.
+func (m moment) time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(m), 0).UTC()
 }
 
 // isUnsettled reports whether something may have changed in the second of the newest update, after the stock was read.
 func (s *stockState) isUnsettled() bool {
-	return !s.updated.IsZero() && s.updated.After(s.seen.Add(-signalSettleTime))
+	return s.updated != 0 && s.updated.time().After(s.seen.time().Add(-signalSettleTime))
 }
 
 // state returns the state of a stock, which is due as long as the store has none. The lock must be held.
@@ -76,13 +95,27 @@ func (s *stocks) observe(r *activity.Repository, start time.Time) {
 			continue
 		}
 		state := s.state(r.ID, stream)
-		if updated, ok := newestOf(&r.Signals, stream); ok && (updated.After(state.updated) || state.isUnsettled()) {
+		updated, ok := newestOf(&r.Signals, stream)
+		if ok && (updated.After(state.updated.time()) || state.isUnsettled()) {
 			state.isDue = true
 		}
 		if state.isDue {
-			s.candidates[r.ID] = *r
+			s.addCandidate(r)
 		}
 	}
+}
+
+// addCandidate adds a repository of the present pass. The lock must be held.
+func (s *stocks) addCandidate(r *activity.Repository) {
+	if !s.isRead {
+		return
+	}
+	candidate := *r
+	candidate.Facts = activity.RepoFacts{} // they are not needed, and large
+	if s.candidates == nil {
+		s.candidates = make(map[int64]activity.Repository)
+	}
+	s.candidates[r.ID] = candidate
 }
 
 // newestOf returns the newest update of a stream by its signal, and false without one.
@@ -101,7 +134,7 @@ func (s *stocks) disable(repo int64, stream activity.Stream, start time.Time) {
 	if state == nil {
 		return
 	}
-	if !state.seen.IsZero() && !state.isMarked {
+	if state.seen != 0 && !state.isMarked {
 		s.outdated = append(s.outdated, dueEntry(repo, stream, start))
 	}
 	delete(s.states, RepoStream{repo, stream})
@@ -117,7 +150,7 @@ func dueEntry(repo int64, stream activity.Stream, since time.Time) ledger.Entry 
 func (s *stocks) setDue(repo int64, stream activity.Stream, start time.Time) (ledger.Entry, bool) {
 	state := s.state(repo, stream)
 	state.isDue = true
-	if state.isMarked || state.seen.IsZero() {
+	if state.isMarked || state.seen == 0 {
 		return ledger.Entry{}, false
 	}
 	state.isMarked = true
@@ -141,14 +174,14 @@ func (s *stocks) moved(todo *reading, result *github.ReadResult) []ledger.Entry 
 		if !ok {
 			newest = result.Newest[stream]
 		}
-		if result.Failed[stream] == nil && !newest.After(state.updated) && !state.isUnsettled() && !state.isDue {
+		if result.Failed[stream] == nil && !newest.After(state.updated.time()) && !state.isUnsettled() && !state.isDue {
 			continue
 		}
 		if entry, ok := s.setDue(repo.ID, stream, todo.observed); ok {
 			entries = append(entries, entry)
 		}
-		state.updated = laterOf(state.updated, newest)
-		s.candidates[repo.ID] = *repo
+		state.updated = momentOf(laterOf(state.updated.time(), newest))
+		s.addCandidate(repo)
 	}
 	return entries
 }

@@ -65,7 +65,7 @@ func (s *stocks) requests(r *passRun) []github.StockRequest {
 	for id, repo := range s.candidates {
 		isWanted := func(stream activity.Stream) bool {
 			state := s.states[RepoStream{id, stream}]
-			return state != nil && state.isDue && !state.retryAt.After(r.plan.start) &&
+			return state != nil && state.isDue && !state.retryAt.time().After(r.plan.start) &&
 				!failed[RepoStream{id, stream}] && !repo.Signals.Disabled.Has(stream)
 		}
 		request := github.StockRequest{
@@ -163,7 +163,7 @@ func (s *stocks) entriesOf(result *github.StockResult, repo *activity.Repository
 	var entries []ledger.Entry
 	updatedOf := func(stream activity.Stream) time.Time {
 		updated, _ := newestOf(&repo.Signals, stream)
-		return laterOf(s.state(repo.ID, stream).updated, updated)
+		return laterOf(s.state(repo.ID, stream).updated.time(), updated)
 	}
 	if stock := result.Pulls; stock != nil {
 		stock.SeenAt, stock.Updated = seen, updatedOf(activity.StreamPulls)
@@ -190,7 +190,7 @@ func (s *stocks) entriesOf(result *github.StockResult, repo *activity.Repository
 func (s *stockState) fail(now time.Time) {
 	s.failures++
 	if s.failures > 1 {
-		s.retryAt = now.Add(min(maxStockDelay, firstStockDelay<<min(s.failures-2, 10)))
+		s.retryAt = momentOf(now.Add(min(maxStockDelay, firstStockDelay<<min(s.failures-2, 10))))
 	}
 }
 

@@ -21,7 +21,7 @@ func (c *Collector) loadStocks(ctx context.Context, cov *ledger.Coverage) error 
 	s := &c.stocks
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.candidates, s.outdated = make(map[int64]activity.Repository), nil
+	s.candidates, s.outdated, s.isRead = make(map[int64]activity.Repository), nil, c.settings.ReadsStocks
 	isGone := func(repo int64) bool { return cov.Repos[repo] == nil || cov.Repos[repo].IsGone() }
 	if s.isLoaded && s.basis == cov.Basis && !cov.Edge.After(s.edge) {
 		for key := range s.states {
@@ -68,7 +68,7 @@ func (c *Collector) loadStockStates(ctx context.Context, ids []int64, states map
 	for _, id := range ids {
 		for _, stream := range stockStreams {
 			state := states[RepoStream{id, stream}]
-			if state != nil && entries[ledger.StockDueKey(id, stream)].Observed.After(state.seen) {
+			if state != nil && entries[ledger.StockDueKey(id, stream)].Observed.After(state.seen.time()) {
 				state.isDue, state.isMarked = true, true
 			}
 		}
@@ -82,18 +82,23 @@ func storedState(entry *ledger.Entry) (stream activity.Stream, state stockState,
 	switch entry.Name {
 	case ledger.EntryOpenPulls:
 		stock, err := ledger.DecodePullStock(entry.Data)
-		return activity.StreamPulls, stockState{seen: stock.SeenAt, updated: stock.Updated}, err == nil
+		return activity.StreamPulls, newStockState(stock.SeenAt, stock.Updated), err == nil
 	case ledger.EntryOpenIssues:
 		stock, err := ledger.DecodeIssueStock(entry.Data)
-		return activity.StreamIssues, stockState{seen: stock.SeenAt, updated: stock.Updated}, err == nil
+		return activity.StreamIssues, newStockState(stock.SeenAt, stock.Updated), err == nil
 	default:
 		return 0, stockState{}, false
 	}
 }
 
-// stocksAgree notes that the states agree with the store up to the edge of a pass.
+// newStockState returns the state of a stock that was read at a time.
+func newStockState(seen, updated time.Time) stockState {
+	return stockState{seen: momentOf(seen), updated: momentOf(updated)}
+}
+
+// stocksAgree ends a pass, up to whose edge the states agree with the store.
 func (c *Collector) stocksAgree(edge time.Time) {
 	c.stocks.mu.Lock()
 	defer c.stocks.mu.Unlock()
-	c.stocks.edge = edge
+	c.stocks.edge, c.stocks.candidates = edge, nil
 }

@@ -362,7 +362,31 @@ func noMoreKnown(truth, got activity.Repository) bool {
 		truth.Signals.Branch = ""
 	}
 	truth.Signals.Streams &= known
+	forgetUnknownFacts(&truth.Facts, &got.Facts)
 	return reflect.DeepEqual(truth, got)
+}
+
+// forgetUnknownFacts makes those facts unknown that another one has as unknown: they are shown as absent.
+func forgetUnknownFacts(truth, got *activity.RepoFacts) {
+	for _, n := range [][2]*activity.Number{
+		{&truth.Stars, &got.Stars}, {&truth.Forks, &got.Forks}, {&truth.Size, &got.Size},
+	} {
+		if !n[1].IsKnown {
+			*n[0] = activity.Number{}
+		}
+	}
+	if !got.TemplateKnown {
+		truth.Template, truth.TemplateKnown = false, false
+	}
+	if got.CreatedAt.IsZero() {
+		truth.CreatedAt = time.Time{}
+	}
+	if got.Language == "" || truth.Language == "" { // null and a text are both answers
+		truth.Language = got.Language
+	}
+	if !got.Size.IsKnown && !got.Empty { // with REST alone the size tells whether a repository is empty
+		truth.Empty, truth.DefaultBranch = false, got.DefaultBranch
+	}
 }
 
 // mutations are the changes to be made to a JSON text: each value, one of each kind of place, null, of another form or,

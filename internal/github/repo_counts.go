@@ -19,7 +19,7 @@ import (
 // MaxCountsREST and MaxCounts are how many repositories are worth their requests in one call of ReadCounts, with REST
 // alone and with GraphQL: one of REST is five requests, a hundred of GraphQL are one.
 const (
-	MaxCountsREST = 20
+	MaxCountsREST = 5
 	MaxCounts     = 1000
 )
 
