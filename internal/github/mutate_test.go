@@ -384,7 +384,7 @@ func forgetUnknownFacts(truth, got *activity.RepoFacts) {
 	if got.Language == "" || truth.Language == "" { // null and a text are both answers
 		truth.Language = got.Language
 	}
-	if !got.Size.IsKnown && !got.Empty { // with REST alone the size tells whether a repository is empty
+	if !got.Size.IsKnown && !got.Empty { // with REST alone the size shows whether a repository is empty
 		truth.Empty, truth.DefaultBranch = false, got.DefaultBranch
 	}
 }
