@@ -80,7 +80,7 @@ func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 		matched:  c.settings.Filter.newPatternMatches(),
 		presence: newPresence(len(cov.Repos), func(repo int64) bool { return unseen[repo] }),
 		plan:     plan{ifUnread: make(map[int64]*ifUnread)},
-		facts:    newFactsPlan(c.facts.knownOf(cov)),
+		facts:    newFactsPlan(c.facts.digestsOf(cov)),
 	}
 	p.deferralOf = func(repo int64, s activity.Stream) error { return c.backoffs.deferralOf(repo, s, p.start) }
 	p.onSelected = func(r *activity.Repository) { c.stocks.observe(r, p.start) }

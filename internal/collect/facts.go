@@ -66,9 +66,9 @@ func (k *knownFacts) setDue(repo int64, isDue bool) {
 
 // factsPlan is what a discovery shows of repositories besides their signals.
 type factsPlan struct {
-	// known are the facts that the ledger has, nil when they have to be loaded.
-	known map[int64]factsDigests
-	// entries has the encoded facts of the selected repositories: without known those of all, otherwise the changed
+	// recorded are the facts that the ledger has, nil when they have to be loaded.
+	recorded map[int64]factsDigests
+	// entries has the encoded facts of the selected repositories: without recorded those of all, otherwise the changed
 	// ones.
 	entries map[ledger.EntryKey][]byte
 	// totals counts all repositories by visibility and state. hasUnknown says that one could not be counted.
@@ -79,14 +79,14 @@ type factsPlan struct {
 // visibilities are those that repositories can have.
 func visibilities() []string { return []string{"public", "private", "internal"} }
 
-func newFactsPlan(known map[int64]factsDigests) factsPlan {
+func newFactsPlan(recorded map[int64]factsDigests) factsPlan {
 	return factsPlan{
-		known: known, entries: make(map[ledger.EntryKey][]byte), totals: make(map[ledger.RepoTotal]uint64),
+		recorded: recorded, entries: make(map[ledger.EntryKey][]byte), totals: make(map[ledger.RepoTotal]uint64),
 	}
 }
 
-// knownOf returns the digests of the ledger with a coverage, nil when they have to be loaded.
-func (k *knownFacts) knownOf(cov *ledger.Coverage) map[int64]factsDigests {
+// digestsOf returns the digests of the ledger with a coverage, nil when they have to be loaded.
+func (k *knownFacts) digestsOf(cov *ledger.Coverage) map[int64]factsDigests {
 	if k.isOf(cov) {
 		return k.repos
 	}
@@ -103,7 +103,7 @@ func (p *factsPlan) add(r *activity.Repository, isSelected bool) {
 	if !isSelected {
 		return
 	}
-	if data := ledger.EncodeRepoFacts(&r.Facts); data != nil && p.known[r.ID].facts != digestOf(data) {
+	if data := ledger.EncodeRepoFacts(&r.Facts); data != nil && p.recorded[r.ID].facts != digestOf(data) {
 		p.entries[ledger.RepoFactsKey(r.ID)] = data
 	}
 }
