@@ -86,8 +86,8 @@ func TestQueriesOfDocumentsParse(t *testing.T) {
 	require.NoError(t, err, string(out))
 }
 
-// TestQueriesOfDocumentsReturnData: the queries of the README, of docs/which-metric.md and of docs/teams.md return data
-// of real activity.
+// TestQueriesOfDocumentsReturnData: the queries of the README and of docs/which-metric.md, teams.md and flow.md return
+// data of real activity.
 func TestQueriesOfDocumentsReturnData(t *testing.T) {
 	t.Parallel()
 	data := loadData(t)
@@ -107,7 +107,7 @@ func TestQueriesOfDocumentsReturnData(t *testing.T) {
 	gx := startCollector(t, config+"teams: {enabled: true}\n")
 	prom := startPrometheus(t, gx.metrics)
 	gx.awaitComplete(t, org)
-	for _, name := range []string{"README.md", "docs/which-metric.md", "docs/teams.md"} {
+	for _, name := range []string{"README.md", "docs/which-metric.md", "docs/teams.md", "docs/flow.md"} {
 		name = filepath.FromSlash(name)
 		queries := documentedQueries(documents(t)[name])
 		require.GreaterOrEqual(t, len(queries), 6, name)
