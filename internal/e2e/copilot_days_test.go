@@ -155,6 +155,19 @@ func (m *missedDay) awaitHeldFile(t *testing.T) {
 	}
 }
 
+// awaitActivity waits until the leader shows activity, which it reads beside the report, and returns it.
+func (m *missedDay) awaitActivity(t *testing.T) map[string]float64 {
+	t.Helper()
+	var activity map[string]float64
+	eventually(t, time.Minute, func() error {
+		if activity = activityOf(page(t, m.leader)); len(activity) == 0 {
+			return errors.New("the leader shows no activity")
+		}
+		return nil
+	})
+	return activity
+}
+
 const missedDayRead = "Copilot report of a missed day was read."
 
 // orgUsersOnly reads the report of an organization's users.
@@ -166,8 +179,7 @@ const orgUsersOnly = "org_28d: false, org_users_28d: true, breakdown: {feature: 
 func TestCopilotMissedDay(t *testing.T) {
 	t.Parallel()
 	m := startMissedDay(t, org, "org", orgUsersOnly)
-	before := activityOf(page(t, m.leader))
-	require.NotEmpty(t, before)
+	before := m.awaitActivity(t)
 	m.moveOn(t, copilottest.LinkIsBusy)
 	m.await(t, m.withMissedDay())
 	m.requireOneJob(t, backfill.SourceCopilot)
