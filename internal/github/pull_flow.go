@@ -14,9 +14,6 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// approvedState is the state of a review that approves, as GraphQL and the reviews of REST have it.
-const approvedState = "APPROVED"
-
 // wantsPullFlow reports whether the flow of pull requests is to be read, and has not failed yet.
 func (r *reader) wantsPullFlow() bool {
 	return r.wants(activity.StreamPullFlow)
@@ -81,18 +78,6 @@ func (r *reader) withPullFlow(
 func isCommonError(err error) bool {
 	return errors.As(err, new(*transport.LimitError)) || errors.As(err, new(*transport.CredentialError)) ||
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// reviewEvents returns the events of the reviews of a pull request.
-func (r *reader) reviewEvents(reviews []flow.Review) []activity.Event {
-	events := make([]activity.Event, 0, len(reviews))
-	for i := range reviews {
-		review := &reviews[i]
-		events = append(events, r.newEvent(
-			activity.KindReviewSubmitted, activity.NumberID(review.ID), review.Author, review.At,
-		))
-	}
-	return events
 }
 
 // issueFlowEvents returns the events of the flow of an issue.

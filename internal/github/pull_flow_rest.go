@@ -154,22 +154,3 @@ func (r *reader) requestPullLines(ctx context.Context, pull int) (int64, bool, e
 	}
 	return clampSum(int64(row.GetAdditions()), int64(row.GetDeletions())), true, nil
 }
-
-// restReviews converts reviews. It drops pending ones, and those that cannot be decoded.
-func (r *reader) restReviews(rows []*gogithub.PullRequestReview, invalid map[int]fieldErrors) []flow.Review {
-	reviews := make([]flow.Review, 0, len(rows))
-	for i, row := range rows {
-		if invalid[i] != nil {
-			r.client.reportInvalidRow(reviewsEndpoint, invalid[i])
-			continue
-		}
-		if row.SubmittedAt == nil {
-			continue // pending: not submitted yet
-		}
-		reviews = append(reviews, flow.Review{
-			ID: row.GetID(), Author: restActor(row.GetUser()), At: row.SubmittedAt.Time,
-			Approves: row.GetState() == approvedState,
-		})
-	}
-	return reviews
-}
