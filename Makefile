@@ -187,7 +187,7 @@ test-image: image-test-deps build ## Build the Dockerfile with podman, and run t
 
 .PHONY: test-kubernetes
 test-kubernetes: kube-test-deps test-deps build ## Run the election, and apply all manifests, on a real API server
-	go test -race -timeout $(TESTTIMEOUT) -tags kubernetes $(KUBERNETES)
+	go test -race -timeout $(TESTTIMEOUT) -parallel 8 -tags kubernetes $(KUBERNETES) # they wait for leases
 	cd $(MANIFESTS) && go test -timeout $(TESTTIMEOUT) -tags kubernetes ./...
 
 .PHONY: test-upgrade

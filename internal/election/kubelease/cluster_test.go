@@ -62,6 +62,7 @@ func steadySettings(name string) kubelease.Settings {
 
 // TestCluster runs elections on a healthy API server.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	t.Run("conformance", func(t *testing.T) {
 		electiontest.Run(t, func(testing.TB) electiontest.Harness {
@@ -325,8 +326,9 @@ func everyNth(
 	return func(w http.ResponseWriter, r *http.Request) bool { return count.Add(1)%n == 0 && disturb(w, r) }
 }
 
-// TestDisturbances runs elections while the API server fails, was killed, or hangs with its etcd.
+// TestDisturbances runs elections while the API server fails or was killed.
 func TestDisturbances(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	t.Run("bearable", func(t *testing.T) {
 		for name, disturb := range map[string]func(http.ResponseWriter, *http.Request) bool{
@@ -347,6 +349,7 @@ func TestDisturbances(t *testing.T) {
 			"429": respondStatus(http.StatusTooManyRequests),
 		} {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				a, b := c.proxy(t), c.proxy(t)
 				testOutage(t, a.client, b.client, electiontest.Timing.LeaseDuration, func() func() {
 					a.setDisturbance(disturb)
@@ -362,9 +365,15 @@ func TestDisturbances(t *testing.T) {
 			return func() { c.API.Run(); c.AwaitReady() }
 		})
 	})
+}
+
+// TestEtcdStops runs elections while the API server hangs with its etcd.
+func TestEtcdStops(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
 	for name, length := range map[string]time.Duration{
-		"etcd stopped":              2 * electiontest.Timing.LeaseDuration,
-		"etcd stopped for a minute": time.Minute,
+		"for two leases": 2 * electiontest.Timing.LeaseDuration,
+		"for a minute":   time.Minute,
 	} {
 		t.Run(name, func(t *testing.T) {
 			testOutage(t, c.admin, c.admin, length, func() func() {
