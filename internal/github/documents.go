@@ -9,6 +9,7 @@ import (
 	"text/template"
 
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/formatter"
 	"github.com/vektah/gqlparser/v2/parser"
 )
 
@@ -25,13 +26,16 @@ type document struct {
 	parsed *ast.QueryDocument
 }
 
+// sharedFragments are the fragments that documents share.
+var sharedFragments = mustParse("fragments", readDocument("fragments")).Fragments
+
 var (
 	discoverQuery    = mustDocument("Discover", readDocument("discover"))
 	lookupQuery      = mustDocument("Lookup", readDocument("lookup"))
 	countsQuery      = mustDocument("RepositoryCounts", readDocument("counts"))
-	activityQuery    = mustDocument("Activity", readDocument("activity")+rowFragments())
+	activityQuery    = mustDocument("Activity", readDocument("activity"))
 	reviewsQuery     = mustDocument("Reviews", readDocument("reviews"))
-	timelineQuery    = mustDocument("Timeline", readDocument("timeline")+readDocument("timeline_items"))
+	timelineQuery    = mustDocument("Timeline", readDocument("timeline"))
 	linesQuery       = mustDocument("Lines", readDocument("lines"))
 	teamsQuery       = mustDocument("Teams", readDocument("teams"))
 	teamMembersQuery = mustDocument("TeamMembers", readDocument("team_members"))
@@ -53,16 +57,46 @@ func readDocument(name string) string {
 	return string(text)
 }
 
-// rowFragments returns the text of the fragments of the rows of all streams.
-func rowFragments() string { return readDocument("fragments") + readDocument("timeline_items") }
-
-// mustDocument parses the text of a document. It panics when the text is no valid document.
+// mustDocument returns the document of a text with the shared fragments that it uses. It panics when the text is no
+// valid document.
 func mustDocument(name, text string) document {
+	parsed := mustParse(name, text)
+	for _, operation := range parsed.Operations {
+		addFragments(parsed, operation.SelectionSet)
+	}
+	for _, fragment := range parsed.Fragments {
+		addFragments(parsed, fragment.SelectionSet)
+	}
+	var printed strings.Builder
+	formatter.NewFormatter(&printed).FormatQueryDocument(parsed)
+	return document{name: name, text: printed.String(), parsed: parsed}
+}
+
+// mustParse parses a text that is embedded.
+func mustParse(name, text string) *ast.QueryDocument {
 	parsed, err := parser.ParseQuery(&ast.Source{Name: name, Input: text})
 	if err != nil {
 		panic(err) // it is embedded
 	}
-	return document{name: name, text: text, parsed: parsed}
+	return parsed
+}
+
+// addFragments adds to a document the shared fragments that a selection uses, and those that they use.
+func addFragments(doc *ast.QueryDocument, set ast.SelectionSet) {
+	for _, selection := range set {
+		switch s := selection.(type) {
+		case *ast.Field:
+			addFragments(doc, s.SelectionSet)
+		case *ast.InlineFragment:
+			addFragments(doc, s.SelectionSet)
+		case *ast.FragmentSpread:
+			shared := sharedFragments.ForName(s.Name)
+			if shared != nil && doc.Fragments.ForName(s.Name) == nil {
+				doc.Fragments = append(doc.Fragments, shared)
+				addFragments(doc, shared.SelectionSet)
+			}
+		}
+	}
 }
 
 // newGroupQueries makes the Activities queries for 1 to most repositories, by their number. In the text, a repository
@@ -79,7 +113,7 @@ func newGroupQueries(most int) map[int]document {
 		if err := source.Execute(&text, indexes); err != nil {
 			panic(err) // it is embedded
 		}
-		queries[n] = mustDocument("Activities", text.String()+rowFragments())
+		queries[n] = mustDocument("Activities", text.String())
 	}
 	return queries
 }

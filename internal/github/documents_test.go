@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,12 +54,82 @@ func TestGraphQLDocuments(t *testing.T) {
 func everyDocument() []document {
 	list := []document{
 		discoverQuery, lookupQuery, countsQuery, activityQuery, reviewsQuery,
-		linesQuery, stocksQuery, openPullsQuery, pullStatesQuery, changesQuery,
+		timelineQuery, linesQuery, teamsQuery, teamMembersQuery, stocksQuery, openPullsQuery, pullStatesQuery,
+		changesQuery,
 	}
 	for n := 1; n <= maxGroupSize; n++ {
 		list = append(list, activitiesQuery[n])
 	}
 	return list
+}
+
+// embeddedDocuments are the syntax trees of the files of documents, without the fragments that they share.
+func embeddedDocuments(t *testing.T) map[string]*ast.QueryDocument {
+	t.Helper()
+	files, err := documents.ReadDir("queries")
+	require.NoError(t, err)
+	found := make(map[string]*ast.QueryDocument)
+	for _, file := range files {
+		if name, ok := strings.CutSuffix(file.Name(), ".graphql"); ok {
+			found[name] = mustParse(name, readDocument(name))
+		}
+	}
+	return found
+}
+
+// TestEveryDocument: the documents that are validated are those of all files.
+func TestEveryDocument(t *testing.T) {
+	t.Parallel()
+	validated := []string{"Activities"} // of a template
+	for _, doc := range everyDocument() {
+		if doc.name != "Activities" {
+			validated = append(validated, doc.name)
+		}
+	}
+	embedded := []string{"Activities"}
+	for _, doc := range embeddedDocuments(t) {
+		for _, operation := range doc.Operations {
+			embedded = append(embedded, operation.Name)
+		}
+	}
+	require.ElementsMatch(t, embedded, validated)
+}
+
+// TestSharedFields: a list of more than three fields stands once in the documents.
+func TestSharedFields(t *testing.T) {
+	t.Parallel()
+	places := make(map[string][]string)
+	var visit func(place string, set ast.SelectionSet)
+	visit = func(place string, set ast.SelectionSet) {
+		var fields []string
+		for _, selection := range set {
+			switch s := selection.(type) {
+			case *ast.Field:
+				fields = append(fields, s.Name)
+				visit(place+"."+s.Alias, s.SelectionSet)
+			case *ast.InlineFragment:
+				fields = append(fields, s.TypeCondition)
+				visit(place+"."+s.TypeCondition, s.SelectionSet)
+			}
+		}
+		if len(fields) > 3 {
+			slices.Sort(fields)
+			list := strings.Join(fields, " ")
+			places[list] = append(places[list], place)
+		}
+	}
+	for file, doc := range embeddedDocuments(t) {
+		for _, operation := range doc.Operations {
+			visit(file, operation.SelectionSet)
+		}
+		for _, fragment := range doc.Fragments {
+			visit(file+"."+fragment.Name, fragment.SelectionSet)
+		}
+	}
+	for list, at := range places {
+		require.Len(t, at, 1, "make a fragment of: %s", list)
+	}
+	require.Greater(t, len(places), 5)
 }
 
 // deprecated are the deprecated fields that a document uses.
