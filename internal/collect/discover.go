@@ -75,8 +75,10 @@ func (c *Collector) discover(ctx context.Context, cov *ledger.Coverage, result *
 func (c *Collector) newPlanner(cov *ledger.Coverage, start time.Time) *planner {
 	unseen := c.unseenBefore(cov)
 	p := &planner{
-		org: c.settings.Org, cov: cov, start: start, lookback: c.settings.Lookback, filter: &c.settings.Filter,
-		disabled: c.settings.DisabledStreams, backfillEnabled: c.settings.BackfillEnabled,
+		passWindows: passWindows{
+			org: c.settings.Org, cov: cov, start: start, backfillEnabled: c.settings.BackfillEnabled,
+		},
+		lookback: c.settings.Lookback, filter: &c.settings.Filter, disabled: c.settings.DisabledStreams,
 		matched:  c.settings.Filter.newPatternMatches(),
 		presence: newPresence(len(cov.Repos), func(repo int64) bool { return unseen[repo] }),
 		plan:     plan{ifUnread: make(map[int64]*ifUnread)},
@@ -176,9 +178,14 @@ func (c *Collector) recordAbsent(p *planner) {
 	maps.Copy(c.notFound, presence.unseen)
 }
 
-// Repository returns a repository as the coverage has it, with its global id if a pass has discovered it.
-func (c *Collector) Repository(r *ledger.RepoCoverage) activity.Repository {
+// nodeIDOf returns the global id of a repository; empty when no pass has discovered it.
+func (c *Collector) nodeIDOf(repo int64) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return activity.Repository{ID: r.ID, NodeID: c.nodeIDs[r.ID], Name: r.Name, Signals: r.Signals}
+	return c.nodeIDs[repo]
+}
+
+// Repository returns a repository as the coverage has it, with its global id if a pass has discovered it.
+func (c *Collector) Repository(r *ledger.RepoCoverage) activity.Repository {
+	return activity.Repository{ID: r.ID, NodeID: c.nodeIDOf(r.ID), Name: r.Name, Signals: r.Signals}
 }

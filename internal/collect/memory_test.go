@@ -91,13 +91,16 @@ func passMemory(tb testing.TB, api github.API, repositories int) (kept, during i
 }
 
 // TestPassMemory: between two passes a repository costs its node id, the digests of its facts and the states of its
-// stocks, and during a pass a copy of its coverage in addition, in an organization of any size. It must not run in
-// parallel with others.
+// stocks, and during a pass a copy of its coverage in addition, in an organization of any size, also with REST alone,
+// which reads every repository in every pass. It must not run in parallel with others.
 func TestPassMemory(t *testing.T) { //nolint:paralleltest // it looks at the heap of the process
-	for _, repositories := range []int{1000, 4000} {
-		kept, during := passMemory(t, github.APIGraphQL, repositories)
-		require.LessOrEqual(t, kept, int64(360*repositories))
-		require.LessOrEqual(t, during, int64(680*repositories))
+	for _, size := range []struct {
+		api          github.API
+		repositories int
+	}{{github.APIGraphQL, 1000}, {github.APIGraphQL, 4000}, {github.APIREST, 1000}} {
+		kept, during := passMemory(t, size.api, size.repositories)
+		require.LessOrEqual(t, kept, int64(360*size.repositories), size.api)
+		require.LessOrEqual(t, during, int64(680*size.repositories), size.api)
 	}
 }
 

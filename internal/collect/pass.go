@@ -81,8 +81,8 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 		return result, err
 	}
 	result.Changed -= run.unchanged
-	result.Events, result.Failures, result.Deferred = run.events, slices.Concat(run.failures, todo.deferred),
-		todo.deferredWindows()
+	result.Events, result.Failures = run.events, slices.Concat(run.failures, todo.deferred)
+	result.Deferred = run.deferred
 	missed := todo.missedProgress(run.read, run.observed)
 	b := ledger.Batch{
 		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.start, Repos: missed},

@@ -28,6 +28,8 @@ type passRun struct {
 	read map[int64]activity.Streams
 	// observed are the repositories whose signals were recorded, or are unchanged.
 	observed map[int64]bool
+	// deferred are the streams that are not read as far back as they are missing.
+	deferred []RepoStream
 	// failures are the streams that could not be read, events is how many new events were recorded.
 	failures []Failure
 	events   int
@@ -57,7 +59,7 @@ func (r *passRun) readAll(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(r.collector.settings.Concurrency)
 	for chunk := range slices.Chunk(r.plan.readings, prefetchSize) {
-		if err := r.readChunk(ctx, groupCtx, group, chunk); err != nil {
+		if err := r.readChunk(ctx, groupCtx, group, r.newReadings(chunk)); err != nil {
 			if first := group.Wait(); first != nil {
 				return first
 			}
@@ -74,19 +76,28 @@ func (r *passRun) readAll(ctx context.Context) error {
 // markMinimal makes the readings of unavailable repositories minimal and moves them behind the others.
 func (r *passRun) markMinimal() {
 	for i := range r.plan.readings {
-		request := &r.plan.readings[i].request
-		request.Minimal = r.collector.backoffs.isUnavailable(request.Repo.ID)
+		planned := &r.plan.readings[i]
+		planned.isMinimal = r.collector.backoffs.isUnavailable(planned.repo.ID)
 	}
-	slices.SortStableFunc(r.plan.readings, func(a, b reading) int {
+	slices.SortStableFunc(r.plan.readings, func(a, b plannedReading) int {
 		switch {
-		case a.request.Minimal == b.request.Minimal:
+		case a.isMinimal == b.isMinimal:
 			return 0
-		case b.request.Minimal:
+		case b.isMinimal:
 			return -1
 		default:
 			return 1
 		}
 	})
+}
+
+// newReadings makes the readings of a part of the plan.
+func (r *passRun) newReadings(chunk []plannedReading) []reading {
+	readings := make([]reading, len(chunk))
+	for i := range chunk {
+		readings[i] = r.plan.newReading(&chunk[i], r.collector.nodeIDOf(chunk[i].repo.ID))
+	}
+	return readings
 }
 
 // recordUnavailable starts the backoff of unavailable streams. When several repositories are unavailable and none was
@@ -129,6 +140,7 @@ func (r *passRun) readChunk(ctx, groupCtx context.Context, group *errgroup.Group
 // readOne carries out a reading and commits it. Its error is that of the store or of the context.
 func (r *passRun) readOne(ctx context.Context, todo *reading) error {
 	defer r.collector.clearPending(todo.request.Repo.ID)
+	defer r.recordDeferred(todo)
 	if err := r.haltError(); err != nil {
 		r.recordFailures(todo, failAll(todo.request.Streams, err))
 		return nil
@@ -178,6 +190,17 @@ func (r *passRun) record(todo *reading, result *github.ReadResult, events int) {
 			r.read[todo.request.Repo.ID] = r.read[todo.request.Repo.ID].With(s)
 			r.collector.backoffs.clear(todo.request.Repo.ID, s)
 			r.collector.permissions.record(todo.request.Repo.ID, s, nil)
+		}
+	}
+}
+
+// recordDeferred adds the streams that a reading leaves deferred.
+func (r *passRun) recordDeferred(todo *reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range activity.AllStreams() {
+		if todo.request.Streams.Has(s) && !todo.deferred[s].IsEmpty() {
+			r.deferred = append(r.deferred, RepoStream{todo.request.Repo.ID, s})
 		}
 	}
 }

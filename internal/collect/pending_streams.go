@@ -6,13 +6,12 @@ package collect
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 
 // setPending records which streams a pass is about to read; no readings clear it.
-func (c *Collector) setPending(readings []reading) {
+func (c *Collector) setPending(readings []plannedReading) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pendingStreams = make(map[int64]activity.Streams, len(readings))
 	for i := range readings {
-		request := &readings[i].request
-		c.pendingStreams[request.Repo.ID] = request.Streams
+		c.pendingStreams[readings[i].repo.ID] = readings[i].streams
 	}
 }
 

@@ -12,13 +12,13 @@ import (
 
 // plan is what a pass has to do: record the changes of repositories, then carry out the readings.
 type plan struct {
-	start time.Time
+	passWindows
 	// basis is that of the coverage that the plan was made from.
 	basis string
 	// changes are those of repositories, to be recorded before any of their events; readings are what the pass reads.
 	changes  []ledger.RepoProgress
-	readings []reading
-	// ifUnread has, by repository, the streams whose newest part may be incomplete unless it is read.
+	readings []plannedReading
+	// ifUnread has, by repository without a reading, the streams whose newest part is incomplete.
 	ifUnread map[int64]*ifUnread
 	// deferred are the streams that this pass does not read: they back off, or it is unknown whether their repository
 	// is readable.
@@ -35,26 +35,12 @@ type ifUnread struct {
 	signals *activity.Signals
 }
 
-// deferredWindows returns the streams that were not read as far back as they are missing.
-func (p *plan) deferredWindows() []RepoStream {
-	var list []RepoStream
-	for i := range p.readings {
-		r := &p.readings[i]
-		for _, s := range activity.AllStreams() {
-			if r.request.Streams.Has(s) && !r.deferred[s].IsEmpty() {
-				list = append(list, RepoStream{r.request.Repo.ID, s})
-			}
-		}
-	}
-	return list
-}
-
 // missedProgress returns the progress of the streams that should have been read and were not. Repositories in observed
 // had their signals recorded by a reading. For the others it has the push that was discovered: backfill may read its
 // events, and weekly lines depend on the time of the newest push.
 func (p *plan) missedProgress(read map[int64]activity.Streams, observed map[int64]bool) []ledger.RepoProgress {
 	var list []ledger.RepoProgress
-	for id, unread := range p.ifUnread {
+	add := func(id int64, unread *ifUnread) {
 		progress := ledger.RepoProgress{ID: id}
 		if unread.signals != nil && !observed[id] {
 			progress.Signals, progress.Observed = unread.signals, p.start
@@ -68,6 +54,14 @@ func (p *plan) missedProgress(read map[int64]activity.Streams, observed map[int6
 		}
 		if len(progress.Missed) > 0 {
 			list = append(list, progress)
+		}
+	}
+	for id, unread := range p.ifUnread {
+		add(id, unread)
+	}
+	for i := range p.readings {
+		if r := &p.readings[i]; r.needed&^read[r.repo.ID] != 0 {
+			add(r.repo.ID, p.unread(r))
 		}
 	}
 	return list

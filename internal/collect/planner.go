@@ -8,21 +8,17 @@ import (
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/activity"
-	"github.com/seed-358c4d9d/githubexporter/internal/github"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger"
 )
 
 // planner makes a plan from the coverage and from what is discovered, page by page. It does no I/O. Of the discovered
 // repositories it keeps the ids and the readings.
 type planner struct {
-	org string
+	passWindows
 	// disabled are the streams that the settings disable.
-	disabled        activity.Streams
-	cov             *ledger.Coverage
-	start           time.Time
-	lookback        time.Duration
-	filter          *Filter
-	backfillEnabled bool
+	disabled activity.Streams
+	lookback time.Duration
+	filter   *Filter
 	// deferralOf returns why a stream backs off at present, nil when it may be read.
 	deferralOf func(repo int64, s activity.Stream) error
 	presence   presence
@@ -73,7 +69,7 @@ func (p *planner) markUnread(repoCov *ledger.RepoCoverage) {
 
 // finish plans the repositories that were not discovered and returns the plan.
 func (p *planner) finish() plan {
-	p.plan.start = p.start
+	p.plan.passWindows = p.passWindows
 	gone, unseen := p.presence.splitLeaving(p.cov)
 	for _, repoCov := range gone {
 		p.plan.changes = append(p.plan.changes, ledger.RepoProgress{
@@ -243,7 +239,7 @@ func signalsAsRead(now *activity.Signals, quiet activity.Streams, at time.Time) 
 
 // planReading plans the reading of the streams that have changed or lag, except for the quiet ones.
 func (p *planner) planReading(r *activity.Repository, repoCov *ledger.RepoCoverage, quiet activity.Streams) {
-	from, lags := p.streamEdges(repoCov)
+	_, lags := p.streamEdges(repoCov)
 	streams := r.Signals.ChangedStreams(&repoCov.Signals, repoCov.Observed, signalSettleTime)
 	for _, s := range activity.AllStreams() {
 		if lags.Has(s) && !p.leftToBackfill(repoCov, s) {
@@ -257,7 +253,7 @@ func (p *planner) planReading(r *activity.Repository, repoCov *ledger.RepoCovera
 	if streams == 0 {
 		return
 	}
-	p.plan.ifUnread[r.ID] = unreadProgress(r, repoCov, p.cov.Repos[r.ID], streams, from)
+	planned := newPlannedReading(r, repoCov, streams)
 	for _, s := range activity.AllStreams() {
 		if !streams.Has(s) {
 			continue
@@ -267,100 +263,9 @@ func (p *planner) planReading(r *activity.Repository, repoCov *ledger.RepoCovera
 			p.plan.deferred = append(p.plan.deferred, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 		}
 	}
-	if streams != 0 {
-		p.plan.readings = append(p.plan.readings, p.newReading(r, repoCov, streams, from, lags))
+	if planned.streams = streams; streams != 0 {
+		p.plan.readings = append(p.plan.readings, planned)
+	} else {
+		p.plan.ifUnread[r.ID] = p.unread(&planned)
 	}
-}
-
-// streamEdges returns from when on this pass must read each stream of a repository: the stream's edge, or the pass's
-// where backfill reads what is before. lags are the streams whose newest part is a gap.
-func (p *planner) streamEdges(
-	repoCov *ledger.RepoCoverage,
-) (from [activity.NumStreams]time.Time, lags activity.Streams) {
-	for _, s := range activity.AllStreams() {
-		from[s] = p.cov.RepoEdge(repoCov, s)
-		if repoCov.Signals.Disabled.Has(s) || !isLagging(repoCov, s, from[s]) {
-			continue
-		}
-		lags = lags.With(s)
-		if p.leftToBackfill(repoCov, s) {
-			from[s] = p.cov.PassEdge(repoCov)
-		}
-	}
-	return from, lags
-}
-
-// leftToBackfill reports whether backfill reads a lagging stream. The pass that discovers a repository or an enabled
-// stream reads the last 24 h itself. Commits are always read on from a head that was read before: that costs no more,
-// and their dates may hide some of them.
-func (p *planner) leftToBackfill(repoCov *ledger.RepoCoverage, s activity.Stream) bool {
-	recorded := p.cov.Repos[repoCov.ID]
-	return p.backfillEnabled && repoCov.FirstSeen.Before(p.start) &&
-		recorded != nil && !recorded.IsGone() && !recorded.Signals.Disabled.Has(s) &&
-		recorded.Streams.Has(s) &&
-		(s != activity.StreamCommits || repoCov.Signals.HeadReadAt.IsZero())
-}
-
-// isLagging reports whether the newest part of the stream is a gap.
-func isLagging(repoCov *ledger.RepoCoverage, s activity.Stream, edge time.Time) bool {
-	n := len(repoCov.Missing[s])
-	return n > 0 && repoCov.Missing[s][n-1].Start.Equal(edge)
-}
-
-// unreadProgress returns what is recorded of a repository if it is not read. recorded is its coverage in the ledger,
-// nil for none.
-func unreadProgress(
-	r *activity.Repository, repoCov, recorded *ledger.RepoCoverage, streams activity.Streams,
-	from [activity.NumStreams]time.Time,
-) *ifUnread {
-	for _, s := range activity.AllStreams() {
-		if !streams.Has(s) {
-			from[s] = time.Time{}
-		}
-	}
-	unread := &ifUnread{coveredUntil: from}
-	hasEnabled := recorded != nil && recorded.Signals.Disabled&^r.Signals.Disabled != 0
-	if hasEnabled || !r.Signals.PushedAt.Equal(repoCov.Signals.PushedAt) {
-		signals := repoCov.Signals
-		signals.PushedAt = r.Signals.PushedAt
-		signals.Disabled, signals.DisabledSince = r.Signals.Disabled, r.Signals.DisabledSince
-		unread.signals = &signals
-	}
-	return unread
-}
-
-// newReading makes the reading of streams from their edges on. After a long outage it reads the last 24 h and leaves
-// the window before them as deferred.
-func (p *planner) newReading(
-	r *activity.Repository, repoCov *ledger.RepoCoverage, streams activity.Streams,
-	from [activity.NumStreams]time.Time, lags activity.Streams,
-) reading {
-	todo := reading{
-		observed: p.start,
-		previous: repoCov.Signals,
-		lagging:  lags,
-		wanted:   newWantedSince(repoCov),
-		request:  github.ReadRequest{Org: p.org, Repo: *r, Streams: streams},
-	}
-	for _, s := range activity.AllStreams() {
-		start := from[s]
-		if at := p.start.Add(-recentWindow); at.After(start) {
-			start = at
-		}
-		todo.windows[s] = activity.Window{Start: start, End: p.start}
-		todo.deferred[s] = activity.Window{Start: from[s], End: start}
-		todo.request.Since[s] = start.Add(-readOverlap)
-		if !todo.deferred[s].IsEmpty() {
-			todo.request.GapStart[s] = from[s].Add(-readOverlap)
-		}
-	}
-	if readsFromHead(repoCov, lags) {
-		todo.readFromHead(repoCov, lags.Has(activity.StreamCommits), from[activity.StreamCommits])
-	}
-	return todo
-}
-
-// readsFromHead reports whether commits are read from the head that was read last on, and not by their dates.
-func readsFromHead(repoCov *ledger.RepoCoverage, lags activity.Streams) bool {
-	return !repoCov.Signals.HeadReadAt.IsZero() || !lags.Has(activity.StreamCommits)
 }
