@@ -62,15 +62,8 @@ func newPod(t *testing.T, s source, secrets map[string]string) *pod {
 	c := container(t, s)
 	p.args = c.Args[2:]
 	p.env = append(os.Environ(), "POD_NAME=githubexporter-0")
-	for _, env := range c.Env {
-		if env.ValueFrom == nil && env.Name != "HTTPS_PROXY" {
-			p.env = append(p.env, env.Name+"="+env.Value)
-		}
-	}
-	if object := s.find("ConfigMap", "githubexporter-settings"); object != nil {
-		settings, _, err := unstructured.NestedStringMap(object.Object, "data")
-		require.NoError(t, err)
-		for name, value := range settings {
+	for name, value := range environment(t, s) {
+		if name != "HTTPS_PROXY" {
 			p.env = append(p.env, name+"="+value)
 		}
 	}

@@ -5,6 +5,7 @@ package manifests
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,6 +60,24 @@ func collectorConfig(t *testing.T, s source) string {
 	}
 	require.Fail(t, "no configuration", s.name)
 	return ""
+}
+
+// environment returns the variables of the collector in a source: those of the container, and the settings of an
+// overlay.
+func environment(t *testing.T, s source) map[string]string {
+	t.Helper()
+	variables := map[string]string{}
+	for _, env := range container(t, s).Env {
+		if env.ValueFrom == nil {
+			variables[env.Name] = env.Value
+		}
+	}
+	if object := s.find("ConfigMap", "githubexporter-settings"); object != nil {
+		settings, _, err := unstructured.NestedStringMap(object.Object, "data")
+		require.NoError(t, err)
+		maps.Copy(variables, settings)
+	}
+	return variables
 }
 
 // envReference matches a reference to an environment variable.

@@ -5,12 +5,17 @@ package manifests
 
 import (
 	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -234,14 +239,90 @@ func TestPolicies(t *testing.T) {
 			{github, 443, true},
 		},
 	}
+	listed := listedSources(t)
 	for _, s := range loadSources(t) {
-		require.NotEmpty(t, tests[s.name], s.name)
+		require.Equal(t, listed[s.name], len(tests[s.name]) > 0, s.name)
 		p := loadPolicy(t, s)
 		for _, c := range tests[s.name] {
 			require.Equal(t, c.allowed, p.canReach(t, c.to, core.ProtocolTCP, c.port), "%s: %v port %d", s.name, c.to,
 				c.port)
 		}
 	}
+}
+
+// TestEndpoints: every source, also an overlay that the tree does not have, reaches the servers of its configuration.
+func TestEndpoints(t *testing.T) {
+	for _, s := range loadSources(t) {
+		t.Run(s.name, func(t *testing.T) { checkEndpoints(t, s) })
+	}
+}
+
+// checkEndpoints: the policy of a source lets out to the hosts and ports of its configuration.
+func checkEndpoints(t *testing.T, s source) {
+	t.Helper()
+	p := loadPolicy(t, s)
+	endpoints := serverEndpoints(t, s)
+	require.NotEmpty(t, endpoints)
+	for _, endpoint := range endpoints {
+		require.True(t, p.reachesHost(t, endpoint.Hostname(), endpoint.Port()), "%s cannot be reached", endpoint.Host)
+	}
+}
+
+// serverEndpoints returns what the configuration of a source connects to, each with its port.
+func serverEndpoints(t *testing.T, s source) []*url.URL {
+	t.Helper()
+	config := parseConfig(t, expand(collectorConfig(t, s), environment(t, s)))
+	receiver, found, err := unstructured.NestedMap(config, "receivers", "githubexporter")
+	require.NoError(t, err)
+	require.True(t, found)
+	texts := []string{"https://api.github.com"}
+	if endpoint, found, _ := unstructured.NestedString(receiver, "github", "endpoint"); found {
+		texts[0] = endpoint
+	}
+	if proxy, found := environment(t, s)["HTTPS_PROXY"]; found {
+		texts[0] = proxy
+	}
+	redis, _, err := unstructured.NestedStringSlice(receiver, "redis", "endpoints")
+	require.NoError(t, err)
+	for _, endpoint := range redis {
+		texts = append(texts, "redis://"+endpoint)
+	}
+	if endpoint, found, _ := unstructured.NestedString(receiver, "rabbitmq", "endpoint"); found {
+		texts = append(texts, endpoint)
+	}
+	var endpoints []*url.URL
+	for _, text := range texts {
+		endpoint, err := url.Parse(text)
+		require.NoError(t, err)
+		if endpoint.Port() == "" {
+			endpoint.Host += ":" + map[string]string{"https": "443", "amqp": "5672", "amqps": "5671"}[endpoint.Scheme]
+		}
+		endpoints = append(endpoints, endpoint)
+	}
+	return endpoints
+}
+
+// reachesHost reports whether the pods may open a connection to a host: a Service by its name in the cluster, or an
+// address outside of it. No policy knows the address behind a name outside.
+func (p policy) reachesHost(t *testing.T, host, port string) bool {
+	t.Helper()
+	number, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	name, namespace, _ := strings.Cut(strings.TrimSuffix(host, ".cluster.local"), ".")
+	namespace, inCluster := strings.CutSuffix(namespace, ".svc")
+	switch {
+	case namespace == "":
+		return p.canReach(t, podPeer(testNamespace, "app", name), core.ProtocolTCP, number)
+	case inCluster:
+		return p.canReach(t, podPeer(namespace, "app", name), core.ProtocolTCP, number)
+	}
+	for _, r := range p.Egress {
+		isOutside := slices.ContainsFunc(r.To, func(to networking.NetworkPolicyPeer) bool { return to.IPBlock != nil })
+		if isOutside && (rule{nil, r.Ports}).allows(t, outside("192.0.2.1"), core.ProtocolTCP, number) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestPeers: what follows from the host of an endpoint.

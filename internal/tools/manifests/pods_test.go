@@ -125,10 +125,7 @@ func TestSameObjects(t *testing.T) {
 // withoutTool returns the objects of a source by kind, without what is particular to Helm or to kustomize.
 func withoutTool(t *testing.T, s source) map[string]any {
 	t.Helper()
-	settings := map[string]string{}
-	if object := s.find("ConfigMap", "githubexporter-settings"); object != nil {
-		settings, _, _ = unstructured.NestedStringMap(object.Object, "data")
-	}
+	settings := environment(t, s)
 	objects := map[string]any{}
 	for _, object := range s.objects {
 		if strings.HasPrefix(object.GetName(), "githubexporter-settings") {

@@ -20,10 +20,10 @@ import (
 // organization is the one of the scripted GitHub.
 const organization = "open-telemetry"
 
-// TestConfigurations: the built collector accepts the configuration of every source, starts with it, lives, and names
-// what it lacks to be ready: nothing that it connects to is there.
+// TestConfigurations: the built collector accepts the configuration of every source and of the overlay in the README,
+// starts with it, lives, and names what it lacks to be ready: nothing that it connects to is there.
 func TestConfigurations(t *testing.T) {
-	for _, s := range loadSources(t) {
+	for _, s := range append(loadSources(t), overlayOfTheReadme(t)) {
 		t.Run(s.name, func(t *testing.T) {
 			p := newPod(t, s, nil)
 			p.validate()
