@@ -17,9 +17,10 @@ import (
 type ReconcileResult struct {
 	// Repositories is how many repositories were read.
 	Repositories int
-	// Found is how many events the passes had missed. It stays 0 while the change signals are reliable.
-	Found    int
-	Failures []Failure
+	// Found is how many events the passes had missed, without those of the flow, which are measured of the others:
+	// FoundFlow has them. Both stay 0 while the change signals are reliable.
+	Found, FoundFlow int
+	Failures         []Failure
 	// sweeps has, by repository and kind, the events that exist on GitHub, for removeVanished.
 	sweeps []ledger.Sweep
 }
@@ -84,24 +85,36 @@ func (c *Collector) reconcileRepo(
 	pages := &pageCommitter{repo: r.ID}
 	read := c.readActivity(ctx, pages.withHeads(request), newWantedSince(r), func(events []activity.Event) error {
 		present.add(events)
-		old, fresh := splitByTime(events, &settled)
-		found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: old, Progress: pages.progress()})
-		if err != nil {
-			return err
-		}
-		result.Found += found.Recorded
-		c.tallies.AddN(TallyReconciled, uint64(found.Recorded)) //nolint:gosec // a count
-		if len(fresh) == 0 {
-			return nil
-		}
-		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: fresh, Progress: pages.progress()})
-		return err
+		return c.commitReconciled(ctx, fence, splitByTime(events, &settled), pages.progress(), result)
 	})
 	result.sweeps = append(result.sweeps, present.complete(read.Failed)...)
 	for s, err := range read.Failed {
 		result.Failures = append(result.Failures, Failure{RepoID: r.ID, Repo: r.Name, Stream: s, Err: err})
 	}
 	return context.Cause(ctx)
+}
+
+// commitReconciled commits a page in parts, so that the receipts show what the passes had missed. It adds that to result.
+func (c *Collector) commitReconciled(
+	ctx context.Context, fence uint64, page pageParts, progress ledger.Progress, result *ReconcileResult,
+) error {
+	found, err := c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: page.old, Progress: progress})
+	if err != nil {
+		return err
+	}
+	result.Found += found.Recorded
+	c.tallies.AddN(TallyReconciled, uint64(found.Recorded)) //nolint:gosec // a count
+	if len(page.oldFlow) > 0 {
+		found, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: page.oldFlow, Progress: progress})
+		if err != nil {
+			return err
+		}
+		result.FoundFlow += found.Recorded
+	}
+	if len(page.fresh) > 0 {
+		_, err = c.commit(ctx, fence, sourceLeader, ledger.Batch{Events: page.fresh, Progress: progress})
+	}
+	return err
 }
 
 // sweeps collect the events that a repository has, of each kind that can vanish.
@@ -140,14 +153,22 @@ func (l sweeps) complete(failed map[activity.Stream]error) []ledger.Sweep {
 	return slices.DeleteFunc(l, func(s ledger.Sweep) bool { return failed[s.Kind.Stream()] != nil })
 }
 
-// splitByTime splits events into those that the passes should have found and those that the next pass will find.
-func splitByTime(events []activity.Event, settled *[activity.NumStreams]time.Time) (old, fresh []activity.Event) {
+// pageParts are the events of a page: those that the passes should have found, those of the flow among them, and those
+// that the next pass will find.
+type pageParts struct{ old, oldFlow, fresh []activity.Event }
+
+// splitByTime splits the events of a page by the times up to which passes have read.
+func splitByTime(events []activity.Event, settled *[activity.NumStreams]time.Time) pageParts {
+	var page pageParts
 	for _, e := range events {
-		if e.Time.Before(settled[e.Kind.Stream()]) {
-			old = append(old, e)
-		} else {
-			fresh = append(fresh, e)
+		switch s := e.Kind.Stream(); {
+		case !e.Time.Before(settled[s]):
+			page.fresh = append(page.fresh, e)
+		case activity.FlowStreams.Has(s):
+			page.oldFlow = append(page.oldFlow, e)
+		default:
+			page.old = append(page.old, e)
 		}
 	}
-	return old, fresh
+	return page
 }

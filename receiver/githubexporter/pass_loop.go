@@ -173,9 +173,10 @@ func (m *maintenance) reconcile(ctx context.Context, fence uint64, now time.Time
 	}
 	m.reconciledAt = now
 	level := zap.InfoLevel
-	if result.Found > 0 || err != nil {
+	if result.Found > 0 || result.FoundFlow > 0 || err != nil {
 		level = zap.WarnLevel
 	}
 	m.logger.Log(level, "Reconciliation ended.", zap.Int("repositories", result.Repositories),
-		zap.Int("found", result.Found), zap.Int("failures", len(result.Failures)), zap.Error(err))
+		zap.Int("found", result.Found), zap.Int("found_flow", result.FoundFlow),
+		zap.Int("failures", len(result.Failures)), zap.Error(err))
 }

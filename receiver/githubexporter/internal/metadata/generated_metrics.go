@@ -6327,7 +6327,7 @@ type metricGhExporterReconciledEvents struct {
 // init fills gh.exporter.reconciled_events metric with initial data.
 func (m *metricGhExporterReconciledEvents) init() {
 	m.data.SetName("gh.exporter.reconciled_events")
-	m.data.SetDescription("Events that passes missed and the reconciliation found.")
+	m.data.SetDescription("Events that passes missed and the reconciliation found. The durations and sizes of the flow, which are measured of events, do not count.")
 	m.data.SetUnit("{event}")
 	m.data.SetEmptySum()
 	m.data.Sum().SetIsMonotonic(true)

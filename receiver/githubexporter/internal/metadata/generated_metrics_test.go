@@ -2503,7 +2503,7 @@ func TestMetricsBuilder(t *testing.T) {
 					validatedMetrics["gh.exporter.reconciled_events"] = true
 					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
 					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
-					assert.Equal(t, "Events that passes missed and the reconciliation found.", mi.Description())
+					assert.Equal(t, "Events that passes missed and the reconciliation found. The durations and sizes of the flow, which are measured of events, do not count.", mi.Description())
 					assert.Equal(t, "{event}", mi.Unit())
 					assert.True(t, mi.Sum().IsMonotonic())
 					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
