@@ -94,7 +94,7 @@ func (c *Collector) reconcileRepo(
 	return context.Cause(ctx)
 }
 
-// commitReconciled commits a page in parts, so that the receipts show what the passes had missed. It adds that to result.
+// commitReconciled commits a page in parts, whose receipts show what the passes had missed, and adds that to result.
 func (c *Collector) commitReconciled(
 	ctx context.Context, fence uint64, page pageParts, progress ledger.Progress, result *ReconcileResult,
 ) error {
