@@ -30,6 +30,10 @@ type VCSSource interface {
 	// ReadChanges reads the pull requests of repositories and calls onResult for each, until a limit ends it.
 	ReadChanges(ctx context.Context, org string, repos []activity.Repository, details github.ChangeDetails,
 		onResult func(github.ChangesResult))
+	// ReadBranches reads the branches of repositories and calls onResult for each that it came to, until a limit or its
+	// bound on comparisons ends it.
+	ReadBranches(ctx context.Context, org string, requests []github.BranchesRequest, maxRefs int,
+		onResult func(github.BranchesResult))
 	// CountContributors returns how many accounts have commits on the default branch.
 	CountContributors(ctx context.Context, org string, repo activity.Repository) (activity.Number, error)
 }
@@ -40,6 +44,10 @@ type VCSSettings struct {
 	// Changes reads the pull requests by state, with Details, and Contributors their number.
 	Changes, Contributors bool
 	Details               github.ChangeDetails
+	// Branches compares branches with the default one, at most MaxRefs of a repository, and about MaxRefsPerOrg of the
+	// organization.
+	Branches               bool
+	MaxRefs, MaxRefsPerOrg int
 }
 
 // VCSReader reads what the metrics vcs.* need of repositories in which a signal moved since they were last read. What
@@ -50,11 +58,15 @@ type VCSReader struct {
 	// fence is that of the term in which seen was made; seen are the signals of what the ledger has.
 	fence uint64
 	seen  map[ledger.EntryKey]string
+	// branches are how many branches the repositories have in the ledger, as far as that was seen, and pushes what
+	// showed that one of them moved.
+	branches map[int64]int
+	pushes   map[int64]pushSignal
 }
 
 // NewVCSReader returns a reader, nil when all is off.
 func (c *Collector) NewVCSReader(settings VCSSettings) *VCSReader {
-	if !settings.Changes && !settings.Contributors {
+	if !settings.Changes && !settings.Contributors && !settings.Branches {
 		return nil
 	}
 	return &VCSReader{collector: c, settings: settings}
@@ -75,8 +87,9 @@ type vcsReading struct {
 	key    ledger.EntryKey
 	repo   activity.Repository
 	signal string
-	// stored is what the ledger has; nil for nothing.
-	stored []byte
+	// stored is what the ledger has, since observed; nil for nothing.
+	stored   []byte
+	observed time.Time
 }
 
 // Read reads what has changed, with the leader's fence. With recent, it also reads the repositories that were active in
@@ -90,6 +103,7 @@ func (r *VCSReader) Read(ctx context.Context, fence uint64, recent bool) (VCSRes
 	}
 	if r.seen == nil || r.fence != fence {
 		r.seen, r.fence = make(map[ledger.EntryKey]string), fence
+		r.branches, r.pushes = make(map[int64]int), make(map[int64]pushSignal)
 	}
 	run := &vcsRun{VCSReader: r, cov: &cov, recent: recent, result: &result, now: r.collector.Now()}
 	for _, part := range r.parts() {
@@ -113,6 +127,9 @@ func (r *VCSReader) parts() []ledger.VCSPart {
 	if r.settings.Contributors {
 		parts = append(parts, ledger.VCSContributors)
 	}
+	if r.settings.Branches {
+		parts = append(parts, ledger.VCSBranches)
+	}
 	return parts
 }
 
@@ -131,6 +148,9 @@ type vcsRun struct {
 // due returns the repositories of which a part has to be read, at most maxVCSReadings.
 func (r *vcsRun) due(ctx context.Context, part ledger.VCSPart) ([]vcsReading, error) {
 	validators, err := r.pullValidators(ctx, part)
+	if err == nil && part == ledger.VCSBranches {
+		err = r.loadPushes(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -148,15 +168,22 @@ func (r *vcsRun) due(ctx context.Context, part ledger.VCSPart) ([]vcsReading, er
 		}
 	}
 	slices.SortFunc(list, func(a, b vcsReading) int { return cmp.Compare(a.key.Repo, b.key.Repo) })
-	return r.unread(ctx, list)
+	if part != ledger.VCSBranches {
+		return r.unread(ctx, list)
+	}
+	return r.dueBranches(ctx, list)
 }
 
 // backoffOf returns the key of the backoff of a part, beside those of the streams.
 func backoffOf(part ledger.VCSPart) activity.Stream {
-	if part == ledger.VCSChanges {
+	switch part {
+	case ledger.VCSChanges:
 		return streamPresence + 1
+	case ledger.VCSContributors:
+		return streamPresence + 2
+	default:
+		return streamPresence + 3
 	}
-	return streamPresence + 2
 }
 
 // unread returns the readings whose entry has another signal, with what is stored.
@@ -172,7 +199,9 @@ func (r *vcsRun) unread(ctx context.Context, list []vcsReading) ([]vcsReading, e
 			return nil, &StoreError{err}
 		}
 		for _, reading := range chunk {
-			reading.stored = entries[reading.key].Data
+			entry := entries[reading.key]
+			reading.stored, reading.observed = entry.Data, entry.Observed
+			r.countBranches(&reading)
 			isRead := reading.signal != "" && ledger.VCSSignal(reading.stored) == reading.signal
 			if isRead {
 				r.seen[reading.key] = reading.signal
@@ -193,6 +222,9 @@ func (r *vcsRun) unread(ctx context.Context, list []vcsReading) ([]vcsReading, e
 // because another change may follow in the same second.
 func (r *vcsRun) signalOf(part ledger.VCSPart, repo *ledger.RepoCoverage, validator string) string {
 	s := &repo.Signals
+	if part == ledger.VCSBranches {
+		return r.branchSignal(repo)
+	}
 	if part == ledger.VCSContributors {
 		if s.Head != "" {
 			return s.Head
@@ -259,9 +291,18 @@ func (r *vcsRun) read(ctx context.Context, part ledger.VCSPart, due []vcsReading
 	if len(due) == 0 {
 		return nil
 	}
-	if part == ledger.VCSContributors {
+	switch part {
+	case ledger.VCSContributors:
 		return r.readContributors(ctx, due)
+	case ledger.VCSBranches:
+		return r.readBranches(ctx, due)
+	default:
+		return r.readChanges(ctx, due)
 	}
+}
+
+// readChanges reads the pull requests of repositories.
+func (r *vcsRun) readChanges(ctx context.Context, due []vcsReading) error {
 	byID := make(map[int64]*vcsReading, len(due))
 	repos := make([]activity.Repository, len(due))
 	for i := range due {
@@ -279,7 +320,7 @@ func (r *vcsRun) read(ctx context.Context, part ledger.VCSPart, due []vcsReading
 		if got.Changes.IsCut {
 			r.result.Cut++
 		}
-		err = r.record(ctx, part, reading, ledger.EncodeVCSChanges(reading.signal, &got.Changes), got.Err)
+		err = r.record(ctx, ledger.VCSChanges, reading, ledger.EncodeVCSChanges(reading.signal, &got.Changes), got.Err)
 		if err != nil {
 			cancel()
 		}
@@ -312,13 +353,23 @@ func (r *vcsRun) record(
 	ctx context.Context, part ledger.VCSPart, reading *vcsReading, data []byte, failed error,
 ) error {
 	if failed != nil {
-		r.result.Failed++
-		r.result.Err = failed
-		r.collector.backoffs.recordRefused(reading.key.Repo, backoffOf(part), failed, r.now)
+		r.recordFailure(part, reading, failed)
 		return nil
 	}
 	r.result.Read++
 	r.collector.backoffs.clear(reading.key.Repo, backoffOf(part))
+	return r.write(ctx, reading, data)
+}
+
+// recordFailure begins a backoff.
+func (r *vcsRun) recordFailure(part ledger.VCSPart, reading *vcsReading, failed error) {
+	r.result.Failed++
+	r.result.Err = failed
+	r.collector.backoffs.recordRefused(reading.key.Repo, backoffOf(part), failed, r.now)
+}
+
+// write writes what was read, unless the ledger has it. Its error is that of the store.
+func (r *vcsRun) write(ctx context.Context, reading *vcsReading, data []byte) error {
 	r.seen[reading.key] = reading.signal
 	if bytes.Equal(data, reading.stored) {
 		return nil

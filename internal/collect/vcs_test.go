@@ -20,12 +20,13 @@ import (
 type vcsBench struct {
 	*bench
 
-	reader *VCSReader
+	reader        *VCSReader
+	maxRefsPerOrg int
 }
 
 func newVCSBench(t *testing.T, api github.API, data *githubtest.Dataset) *vcsBench {
 	t.Helper()
-	b := &vcsBench{bench: newBench(t, api, data)}
+	b := &vcsBench{bench: newBench(t, api, data), maxRefsPerOrg: 10_000}
 	b.reader = b.newReader()
 	return b
 }
@@ -34,7 +35,9 @@ func newVCSBench(t *testing.T, api github.API, data *githubtest.Dataset) *vcsBen
 func (b *vcsBench) newReader() *VCSReader {
 	source, ok := b.collector.settings.Source.(VCSSource)
 	require.True(b.t, ok)
-	return b.collector.NewVCSReader(VCSSettings{Source: source, Changes: true, Contributors: true})
+	return b.collector.NewVCSReader(VCSSettings{
+		Source: source, Changes: true, Contributors: true, Branches: true, MaxRefs: 100, MaxRefsPerOrg: b.maxRefsPerOrg,
+	})
 }
 
 // read makes a pass, and reads what changed. It returns the requests of the reading by route or query.
@@ -201,10 +204,124 @@ func TestVCSReadingCost(t *testing.T) {
 		for i := range 50 {
 			addPull(d, d.Repos[i].Name, 5, b.clock.Now().Add(time.Minute), nil)
 			addCommit(d, d.Repos[i].Name, b.clock.Now().Add(time.Minute))
+			onBranch(d, d.Repos[i].Name, b.clock.Now().Add(time.Minute))
 		}
 	})
 	result, sent := b.read(false)
-	require.Equal(t, 100, result.Read)
-	require.Equal(t, map[string]int{"Changes": 1, "/repos/{owner}/{repo}/contributors": 50}, sent)
-	require.Equal(t, 2, b.server.PointsSpent("graphql"))
+	require.Equal(t, 150, result.Read)
+	require.Equal(t, map[string]int{
+		"Changes": 1, "/repos/{owner}/{repo}/contributors": 50, "Branches": 1, "Comparisons": 2,
+	}, sent)
+	require.Equal(t, 5, b.server.PointsSpent("graphql"))
+	_, sent = b.read(false)
+	require.Empty(t, sent)
+}
+
+// onBranch adds a commit to the branch "fix", which begins at the default one.
+func onBranch(d *githubtest.Dataset, repo string, at time.Time) {
+	c := addCommit(d, repo, at)
+	c.Branch = "fix"
+}
+
+// branches returns the stored branches of a repository.
+func (b *vcsBench) branches(repo string) activity.Branches {
+	b.t.Helper()
+	_, found, err := ledger.DecodeVCSBranches(b.entry(repo, ledger.VCSBranches))
+	require.NoError(b.t, err)
+	return found
+}
+
+// TestVCSBranches checks that branches are compared once after each change, with both APIs, that another leader
+// compares nothing again, and that a comparison that fails leaves what was known and is made after a backoff.
+func TestVCSBranches(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := newDataset("one")
+		old := noon.Add(-100 * time.Hour)
+		addCommit(data, "one", old)
+		onBranch(data, "one", old.Add(time.Hour))
+		b := newVCSBench(t, api, data)
+		compare := "Comparisons"
+		if api == github.APIREST {
+			compare = "/repos/{owner}/{repo}/compare/{basehead...}"
+		}
+		b.read(false)
+		n := activity.KnownNumber
+		want := activity.VCSBranch{
+			Name: "fix", IsCurrent: true, Ahead: n(1), Behind: n(0), First: old.Add(time.Hour),
+		}
+		requireFix := func() {
+			t.Helper()
+			got := b.branches("one")
+			require.Len(t, got.List, 1)
+			got.List[0].Head = ""
+			require.Equal(t, want, got.List[0])
+			require.Equal(t, "main", got.Trunk)
+		}
+		requireFix()
+		_, sent := b.read(false)
+		require.Empty(t, sent)
+		b.reader = b.newReader()
+		_, sent = b.read(false)
+		require.Empty(t, sent, "another leader knows from the ledger what was read")
+
+		b.server.Update(func(d *githubtest.Dataset) { addCommit(d, "one", b.clock.Now().Add(time.Minute)) })
+		_, sent = b.read(false)
+		require.Equal(t, 1, sent[compare])
+		want.Behind = n(1)
+		requireFix()
+
+		fault := githubtest.Fault{
+			Match:  githubtest.Match{Operation: compare},
+			Effect: githubtest.FieldError("c0.ref.compare", "FORBIDDEN", "no"),
+		}
+		if api == github.APIREST {
+			isOfBranch := func(r githubtest.RequestInfo) bool { return r.Query == "page=1&per_page=1" }
+			fault.Match = githubtest.Match{Route: compare, Func: isOfBranch}
+			fault.Effect = githubtest.StatusBody(http.StatusForbidden,
+				http.Header{"Content-Type": {"application/json"}}, `{"message":"no access"}`)
+		}
+		b.server.InjectFault(fault)
+		b.server.Update(func(d *githubtest.Dataset) { onBranch(d, "one", b.clock.Now().Add(time.Minute)) })
+		result, _ := b.read(false)
+		require.Equal(t, 1, result.Failed)
+		want.IsCurrent = false
+		requireFix()
+		for attempt := range 3 {
+			if _, sent = b.read(false); attempt > 0 {
+				require.Zero(t, sent[compare], "a backoff")
+			}
+		}
+		b.server.ClearFaults()
+		b.clock.Advance(24 * time.Hour)
+		b.read(false)
+		want.IsCurrent, want.Ahead = true, n(2)
+		requireFix()
+	})
+}
+
+// TestVCSBranchesOfAnOrganization checks that no more repositories are compared than have the branches that are shown,
+// the newest first.
+func TestVCSBranchesOfAnOrganization(t *testing.T) {
+	t.Parallel()
+	data := newDataset("a", "b", "c", "d")
+	old := noon.Add(-100 * time.Hour)
+	for i := range data.Repos {
+		data.Repos[i].ID = int64(i + 1)
+		addCommit(data, data.Repos[i].Name, old)
+		onBranch(data, data.Repos[i].Name, old.Add(time.Hour))
+	}
+	b := newVCSBench(t, github.APIGraphQL, data)
+	b.maxRefsPerOrg = 2
+	b.reader = b.newReader()
+	b.read(false)
+	b.server.Update(func(d *githubtest.Dataset) {
+		for i := range d.Repos {
+			onBranch(d, d.Repos[i].Name, b.clock.Now().Add(time.Minute))
+		}
+	})
+	b.read(false)
+	for name, want := range map[string]uint64{"a": 1, "b": 1, "c": 2, "d": 2} {
+		require.Equal(t, activity.KnownNumber(want), b.branches(name).List[0].Ahead, name)
+	}
 }

@@ -182,8 +182,17 @@ func (n *objectName) id() activity.ID {
 
 // isBefore reports whether the commit is older than a time. One without a valid date is not.
 func (n *objectName) isBefore(t time.Time) bool {
+	date := n.date()
+	return !date.IsZero() && date.Before(t)
+}
+
+// date returns the committer date; zero where it cannot be decoded.
+func (n *objectName) date() time.Time {
 	var date time.Time
-	return json.Unmarshal(n.Commit.Committer.Date, &date) == nil && !date.IsZero() && date.Before(t)
+	if json.Unmarshal(n.Commit.Committer.Date, &date) != nil {
+		return time.Time{}
+	}
+	return date
 }
 
 // listBranch lists the commits of the present head, without a start, which would hide commits behind older ones. It

@@ -44,8 +44,10 @@ var (
 	openPullsQuery  = mustDocument("OpenPulls", readDocument("open_pulls"))
 	pullStatesQuery = mustDocument("PullStates", readDocument("pull_states"))
 	changesQuery    = mustDocument("Changes", readDocument("changes"))
-	// activitiesQuery has the query for each number of repositories.
-	activitiesQuery = newGroupQueries(maxGroupSize)
+	branchesQuery   = mustDocument("Branches", readDocument("branches"))
+	// activitiesQuery has the query for each number of repositories, and comparisonsQuery that for each of branches.
+	activitiesQuery  = newGroupQueries("Activities", maxGroupSize)
+	comparisonsQuery = newGroupQueries("Comparisons", comparisonGroupSize)
 )
 
 // readDocument returns the text of an embedded document.
@@ -99,10 +101,10 @@ func addFragments(doc *ast.QueryDocument, set ast.SelectionSet) {
 	}
 }
 
-// newGroupQueries makes the Activities queries for 1 to most repositories, by their number. In the text, a repository
-// is named by its index.
-func newGroupQueries(most int) map[int]document {
-	source := template.Must(template.ParseFS(documents, "queries/activities.graphql.tmpl"))
+// newGroupQueries makes the queries of a template for 1 to most items, by their number. In the text, an item is named by
+// its index.
+func newGroupQueries(name string, most int) map[int]document {
+	source := template.Must(template.ParseFS(documents, "queries/"+strings.ToLower(name)+".graphql.tmpl"))
 	queries := make(map[int]document, most)
 	for n := 1; n <= most; n++ {
 		indexes := make([]int, n)
@@ -113,7 +115,7 @@ func newGroupQueries(most int) map[int]document {
 		if err := source.Execute(&text, indexes); err != nil {
 			panic(err) // it is embedded
 		}
-		queries[n] = mustDocument("Activities", text.String())
+		queries[n] = mustDocument(name, text.String())
 	}
 	return queries
 }

@@ -55,10 +55,13 @@ func everyDocument() []document {
 	list := []document{
 		discoverQuery, lookupQuery, countsQuery, activityQuery, reviewsQuery,
 		timelineQuery, linesQuery, teamsQuery, teamMembersQuery, stocksQuery, openPullsQuery, pullStatesQuery,
-		changesQuery,
+		changesQuery, branchesQuery,
 	}
 	for n := 1; n <= maxGroupSize; n++ {
 		list = append(list, activitiesQuery[n])
+	}
+	for n := 1; n <= comparisonGroupSize; n++ {
+		list = append(list, comparisonsQuery[n])
 	}
 	return list
 }

@@ -13,7 +13,7 @@ import (
 
 // nullable are the fields of our queries that may be null, as "field" or "object.field": no account, not merged, not
 // closed, not submitted, no review any more, never pushed to, no branch, no such commit, no limits.
-// A fact of a repository that is null is unknown.
+// A fact of a repository that is null is unknown, and so is a comparison.
 var nullable = map[string]bool{
 	"author": true, "author.user": true, "author.name": true, "author.email": true, "mergedAt": true,
 	"submittedAt": true, "pushedAt": true, "defaultBranchRef": true, "object": true,
@@ -21,6 +21,7 @@ var nullable = map[string]bool{
 	"visibility": true, "isTemplate": true, "stargazerCount": true, "forkCount": true, "diskUsage": true,
 	"primaryLanguage": true, "repositoryTopics": true, "watchers": true, "branches": true, "tags": true,
 	"releases": true, "latestRelease": true, "latestRelease.publishedAt": true,
+	"ref": true, "compare": true,
 }
 
 // latestUpdateDepth is the depth down to which a latest update may be null: a stream without a signal is read each

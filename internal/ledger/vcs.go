@@ -24,12 +24,14 @@ type VCSPart string
 const (
 	VCSChanges      VCSPart = "changes"
 	VCSContributors VCSPart = "contributors"
+	VCSBranches     VCSPart = "branches"
 )
 
 // The first bytes of the documents. Later versions append to a document, or have another one.
 const (
 	changesVersion      = 1
 	contributorsVersion = 1
+	branchesVersion     = 1
 )
 
 // ErrVCS is returned for data that are no part of a repository.
@@ -107,6 +109,44 @@ func DecodeVCSContributors(data []byte) (signal string, n activity.Number, err e
 		return "", activity.Number{}, ErrVCS
 	}
 	return signal, n, nil
+}
+
+// EncodeVCSBranches returns the data of an entry (VCSBranches) with the signal under which it was read:
+//
+//	version │ signal │ the name of the default branch │ its head │ 1 if the list is cut │ for each branch: name, head,
+//	1 if it is current, the numbers of commits ahead and behind, each plus one and 0 where it is unknown, First
+//
+// Texts, numbers and times are as in EncodeVCSChanges. What is too large for an entry has no list and is cut.
+func EncodeVCSBranches(signal string, b *activity.Branches) []byte {
+	data := appendText(appendText(appendText([]byte{branchesVersion}, signal), b.Trunk), b.Head)
+	head := len(data)
+	data = appendVCSFlag(data, b.IsCut)
+	for i := range b.List {
+		branch := &b.List[i]
+		data = appendVCSFlag(appendText(appendText(data, branch.Name), branch.Head), branch.IsCurrent)
+		data = appendTime(appendNumber(appendNumber(data, branch.Ahead), branch.Behind), branch.First)
+	}
+	if len(data) > MaxEntry {
+		return appendVCSFlag(data[:head], true)
+	}
+	return data
+}
+
+// DecodeVCSBranches decodes what EncodeVCSBranches encoded. It returns ErrVCS for other data.
+func DecodeVCSBranches(data []byte) (signal string, b activity.Branches, err error) {
+	in := factsReader(data, branchesVersion)
+	signal, b.Trunk, b.Head = in.ReadString(), in.ReadString(), in.ReadString()
+	b.IsCut = in.ReadUvarint(1) == 1
+	for in.HasMore() {
+		b.List = append(b.List, activity.VCSBranch{
+			Name: in.ReadString(), Head: in.ReadString(), IsCurrent: in.ReadUvarint(1) == 1,
+			Ahead: readNumber(in), Behind: readNumber(in), First: readTime(in),
+		})
+	}
+	if !in.IsComplete() {
+		return "", activity.Branches{}, ErrVCS
+	}
+	return signal, b, nil
 }
 
 // VCSSignal returns the signal of a document, of whichever part and version; empty for other data.

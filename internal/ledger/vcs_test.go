@@ -32,6 +32,21 @@ func sampleChanges() activity.Changes {
 	}
 }
 
+// sampleBranches have every field.
+func sampleBranches() activity.Branches {
+	at := time.Date(2026, 3, 11, 12, 0, 0, 0, time.UTC)
+	return activity.Branches{
+		Trunk: "main", Head: strings.Repeat("a", 40), IsCut: true,
+		List: []activity.VCSBranch{
+			{
+				Name: "été", Head: strings.Repeat("b", 40), IsCurrent: true, Ahead: activity.KnownNumber(3),
+				Behind: activity.KnownNumber(0), First: at,
+			},
+			{Name: "orphan", Head: strings.Repeat("c", 40)},
+		},
+	}
+}
+
 // TestVCSDocuments checks that decoding returns what was encoded, with its signal.
 func TestVCSDocuments(t *testing.T) {
 	t.Parallel()
@@ -49,6 +64,13 @@ func TestVCSDocuments(t *testing.T) {
 		require.Equal(t, n, gotNumber)
 		require.Equal(t, []string{"s3", "s3"}, []string{signal, VCSSignal(data)})
 	}
+	for _, branches := range []activity.Branches{{}, sampleBranches()} {
+		data = EncodeVCSBranches("s4", &branches)
+		signal, gotBranches, err := DecodeVCSBranches(data)
+		require.NoError(t, err)
+		require.Equal(t, branches, gotBranches)
+		require.Equal(t, []string{"s4", "s4"}, []string{signal, VCSSignal(data)})
+	}
 	require.Empty(t, VCSSignal(nil))
 }
 
@@ -65,6 +87,15 @@ func TestVCSDocumentsTooLarge(t *testing.T) {
 	_, got, err := DecodeVCSChanges(EncodeVCSChanges("", &changes))
 	require.NoError(t, err)
 	require.Equal(t, activity.Changes{Count: changes.Count, IsCut: true}, got)
+
+	branches := sampleBranches()
+	branches.IsCut = false
+	for range 100 {
+		branches.List = append(branches.List, activity.VCSBranch{Name: name})
+	}
+	_, gotBranches, err := DecodeVCSBranches(EncodeVCSBranches("", &branches))
+	require.NoError(t, err)
+	require.Equal(t, activity.Branches{Trunk: branches.Trunk, Head: branches.Head, IsCut: true}, gotBranches)
 }
 
 // TestVCSDocumentsRefused checks that other versions, and truncated and longer documents, are refused.
@@ -72,6 +103,7 @@ func TestVCSDocumentsRefused(t *testing.T) {
 	t.Parallel()
 	changes := sampleChanges()
 	changes.List = changes.List[:1]
+	branches := sampleBranches()
 	decoders := map[string]struct {
 		data   []byte
 		decode func([]byte) error
@@ -82,6 +114,10 @@ func TestVCSDocumentsRefused(t *testing.T) {
 		}},
 		"contributors": {EncodeVCSContributors("s", activity.KnownNumber(5)), func(d []byte) error {
 			_, _, err := DecodeVCSContributors(d)
+			return err
+		}},
+		"branches": {EncodeVCSBranches("s", &branches), func(d []byte) error {
+			_, _, err := DecodeVCSBranches(d)
 			return err
 		}},
 	}
@@ -101,6 +137,8 @@ func FuzzDecodeVCS(f *testing.F) {
 	changes := sampleChanges()
 	f.Add(EncodeVCSChanges("signal", &changes))
 	f.Add(EncodeVCSContributors("signal", activity.KnownNumber(3)))
+	branches := sampleBranches()
+	f.Add(EncodeVCSBranches("signal", &branches))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if signal, got, err := DecodeVCSChanges(data); err == nil {
 			again := EncodeVCSChanges(signal, &got)
@@ -113,6 +151,12 @@ func FuzzDecodeVCS(f *testing.F) {
 			_, stored, err := DecodeVCSContributors(again)
 			require.NoError(t, err)
 			require.Equal(t, got, stored)
+		}
+		if signal, got, err := DecodeVCSBranches(data); err == nil {
+			again := EncodeVCSBranches(signal, &got)
+			_, stored, err := DecodeVCSBranches(again)
+			require.NoError(t, err)
+			require.Equal(t, again, EncodeVCSBranches(VCSSignal(again), &stored))
 		}
 	})
 }

@@ -22,10 +22,10 @@ const (
 // VCSConfig bounds the metrics vcs.* that have a series for each branch.
 type VCSConfig struct {
 	// MaxRefs bounds, by repository, the open pull requests and the merged ones that are shown by their branches, the
-	// newest ones each.
+	// newest ones each, and the branches that are compared with the default branch, the first ones by name.
 	MaxRefs int `mapstructure:"max_refs"`
-	// MaxRefsPerOrg bounds the pull requests of an organization that are shown by their branches; a warning says when
-	// some are not.
+	// MaxRefsPerOrg bounds the pull requests of an organization that are shown by their branches, and the branches that
+	// are compared with the default branch; a warning says when some are not.
 	MaxRefsPerOrg int `mapstructure:"max_refs_per_org"`
 	// MergedFor is how long a pull request is shown by its branches after it was merged.
 	MergedFor time.Duration `mapstructure:"merged_for"`
@@ -55,10 +55,14 @@ func (c *Config) vcsReading(source collect.VCSSource) collect.VCSSettings {
 	if details.States || details.Approvals || details.Lines || m.VcsChangeTimeToMerge.Enabled {
 		details.MaxRows = c.VCS.MaxRefs
 	}
-	return collect.VCSSettings{
+	settings := collect.VCSSettings{
 		Source: source, Changes: m.VcsChangeCount.Enabled || details.MaxRows > 0, Details: details,
 		Contributors: m.VcsContributorCount.Enabled,
 	}
+	if m.VcsRefRevisionsDelta.Enabled || m.VcsRefTime.Enabled {
+		settings.Branches, settings.MaxRefs, settings.MaxRefsPerOrg = true, c.VCS.MaxRefs, c.VCS.MaxRefsPerOrg
+	}
+	return settings
 }
 
 // vcsEmission returns the settings of the metrics vcs.*.

@@ -49,6 +49,14 @@ func TestVCSReadingOfMetrics(t *testing.T) {
 			"lines", func(c *Config) { c.Metrics.VcsRefLinesDelta.Enabled = true },
 			collect.VCSSettings{Changes: true, Details: github.ChangeDetails{MaxRows: 100, Lines: true}},
 		},
+		{
+			"revisions", func(c *Config) { c.Metrics.VcsRefRevisionsDelta.Enabled, c.VCS.MaxRefs = true, 7 },
+			collect.VCSSettings{Branches: true, MaxRefs: 7, MaxRefsPerOrg: 10_000},
+		},
+		{
+			"age", func(c *Config) { c.Metrics.VcsRefTime.Enabled = true },
+			collect.VCSSettings{Branches: true, MaxRefs: 100, MaxRefsPerOrg: 10_000},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

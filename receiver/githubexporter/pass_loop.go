@@ -91,7 +91,7 @@ func (l *passLoop) readVCS(ctx context.Context, fence uint64, reconciled bool) {
 		l.logger.Warn("Failed to read what some of the metrics vcs.* need; will retry with a backoff.",
 			zap.Int("failed", result.Failed), zap.Error(result.Err))
 	case result.Cut > 0:
-		l.logger.Debug("The metrics vcs.* show the newest branches of some repositories: see vcs::max_refs.",
+		l.logger.Debug("The metrics vcs.* do not show all branches of some repositories: see vcs::max_refs.",
 			zap.Int("repositories", result.Cut))
 	}
 }

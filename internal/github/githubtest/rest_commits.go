@@ -6,7 +6,6 @@ package githubtest
 import (
 	"cmp"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
@@ -79,14 +78,13 @@ func (x *exchange) compare() response {
 	if !x.HaveCommonAncestor(base, head) {
 		return errorResponse(http.StatusNotFound, "No common ancestor between "+baseRef+" and "+headRef+".")
 	}
-	ahead, behind := x.ReachableOnlyFrom(head, base), x.ReachableOnlyFrom(base, head)
-	slices.Reverse(ahead)
+	comparison := x.Compare(base, head)
 	q := x.request.URL.Query()
 	if !q.Has("page") && !q.Has("per_page") {
-		return x.comparePage(base, head, ahead, len(behind), 1, 250)
+		return x.comparePage(base, head, comparison, 1, 250)
 	}
 	page, size := pageParams(q)
-	return x.comparePage(base, head, ahead, len(behind), page, size)
+	return x.comparePage(base, head, comparison, page, size)
 }
 
 // resolveCompareRef returns the commit of one side of a comparison, which may begin with "owner:"; nil for none.
@@ -97,24 +95,17 @@ func (x *exchange) resolveCompareRef(ref string) *served.Commit {
 	return x.ResolveCommit(x.repository, ref)
 }
 
-func (x *exchange) comparePage(base, head *served.Commit, ahead []*served.Commit, behind, page, size int) response {
-	status := "identical"
-	switch {
-	case len(ahead) > 0 && behind > 0:
-		status = "diverged"
-	case len(ahead) > 0:
-		status = "ahead"
-	case behind > 0:
-		status = "behind"
-	}
+func (x *exchange) comparePage(base, head *served.Commit, found served.Comparison, page, size int) response {
+	ahead := found.Ahead
 	from := min((page-1)*size, len(ahead))
 	commits := []obj{}
 	for _, c := range ahead[from:min(from+size, len(ahead))] {
 		commits = append(commits, x.commitJSON(c))
 	}
 	a := newResponse(http.StatusOK, obj{
-		"url": x.repoURL(x.repository) + "/compare/" + base.SHA + "..." + head.SHA, "status": status,
-		"ahead_by": len(ahead), "behind_by": behind, "total_commits": len(ahead), "commits": commits, "files": []obj{},
+		"url": x.repoURL(x.repository) + "/compare/" + base.SHA + "..." + head.SHA, "status": found.Status(),
+		"ahead_by": len(ahead), "behind_by": found.Behind, "total_commits": len(ahead),
+		"commits": commits, "files": []obj{},
 		"base_commit": x.commitJSON(base), "merge_base_commit": x.mergeBase(base, head),
 	})
 	address := x.repoAddress(x.repository) + "/compare/" + x.pathVars["basehead"]

@@ -13,6 +13,7 @@ import (
 func addRepoRoutes(t *routeTable) {
 	t.repo("", "", (*exchange).getRepo)
 	t.repo("/branches", "contents", (*exchange).listBranches)
+	t.repo("/branches/{branch...}", "contents", (*exchange).getBranch)
 	t.repo("/tags", "contents", (*exchange).listTags)
 	t.repo("/releases", "contents", (*exchange).listReleases)
 	t.repo("/releases/latest", "contents", (*exchange).latestRelease)
@@ -29,6 +30,7 @@ func (x *exchange) getRepo() response {
 	return a
 }
 
+// listBranches lists the branches by name (https://docs.github.com/rest/branches/branches#list-branches).
 func (x *exchange) listBranches() response {
 	return listRepo(x, x.BranchNames(x.repository), func(name string) obj {
 		sha := x.Head(x.repository, name).SHA
@@ -36,6 +38,21 @@ func (x *exchange) listBranches() response {
 			"name": name, "protected": false,
 			"commit": obj{"sha": sha, "url": x.repoURL(x.repository) + "/commits/" + sha},
 		}
+	})
+}
+
+// getBranch returns a branch (https://docs.github.com/rest/branches/branches#get-a-branch).
+func (x *exchange) getBranch() response {
+	name := x.pathVars["branch"]
+	head := x.Head(x.repository, name)
+	if head == nil {
+		return errorResponse(http.StatusNotFound, "Branch not found")
+	}
+	return newResponse(http.StatusOK, obj{
+		"name": name, "commit": x.commitJSON(head), "protected": false,
+		"_links": obj{
+			"self": x.repoURL(x.repository) + "/branches/" + name, "html": x.repository.WebURL() + "/tree/" + name,
+		},
 	})
 }
 

@@ -14,6 +14,8 @@ type RepositoryVCS struct {
 	Changes *activity.Changes
 	// Contributors is the number of contributors.
 	Contributors activity.Number
+	// Branches are nil where they were not read. Their heads are not kept.
+	Branches *activity.Branches
 }
 
 // applyVCS applies a new observation. Data that this version does not know leave what was known.
@@ -27,6 +29,13 @@ func (v *View) applyVCS(entry *ledger.Entry) {
 	case ledger.VCSContributors:
 		if _, n, err := ledger.DecodeVCSContributors(entry.Data); err == nil {
 			known.Contributors = n
+		}
+	case ledger.VCSBranches:
+		if _, branches, err := ledger.DecodeVCSBranches(entry.Data); err == nil {
+			for i := range branches.List {
+				branches.List[i].Head = ""
+			}
+			known.Branches = &branches
 		}
 	default:
 		return // of a later version

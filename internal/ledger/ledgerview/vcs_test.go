@@ -28,13 +28,16 @@ func TestVCSOfAView(t *testing.T) {
 	observe(v, noon, ledger.Entry{EntryKey: ledger.VCSKey(1, ledger.VCSChanges), Data: changes(3)}, ledger.Entry{
 		EntryKey: ledger.VCSKey(1, ledger.VCSContributors),
 		Data:     ledger.EncodeVCSContributors("signal", activity.KnownNumber(4)),
-	})
+	}, ledger.Entry{EntryKey: ledger.VCSKey(1, ledger.VCSBranches), Data: ledger.EncodeVCSBranches(
+		"signal", &activity.Branches{Trunk: "main", List: []activity.VCSBranch{{Name: "b", Head: "h"}}})})
 	observe(v, noon.Add(-time.Hour), ledger.Entry{EntryKey: ledger.VCSKey(1, ledger.VCSChanges), Data: changes(9)})
 	observe(v, noon.Add(time.Hour),
 		ledger.Entry{EntryKey: ledger.VCSKey(1, ledger.VCSContributors), Data: []byte{99}},
+		ledger.Entry{EntryKey: ledger.VCSKey(1, ledger.VCSBranches), Data: []byte{99}},
 		ledger.Entry{EntryKey: ledger.VCSKey(1, "later"), Data: []byte{1}})
 	require.Equal(t, activity.KnownNumber(3), vcs().Changes.Count[activity.ChangeOpen])
 	require.Equal(t, activity.KnownNumber(4), vcs().Contributors)
+	require.Equal(t, activity.Branches{Trunk: "main", List: []activity.VCSBranch{{Name: "b"}}}, *vcs().Branches)
 
 	v.Apply(ledger.Change{Progress: ledger.Progress{Repos: []ledger.RepoProgress{{
 		ID: 1, Signals: &activity.Signals{Disabled: activity.StreamsOf(activity.StreamPulls)}, Observed: noon,

@@ -50,7 +50,7 @@ type RepoHistory struct {
 	TransferredTo string `json:"transferred_to,omitempty"`
 	// Pushes are the times of pushes without a commit of the data: to other branches, of tags.
 	Pushes []time.Time `json:"pushes,omitempty"`
-	// Resets move a branch to an existing commit, as a force push does.
+	// Resets move a branch to an existing commit, as a force push does, or delete it.
 	Resets []Reset `json:"resets,omitempty"`
 	// Switches make another branch the default one. A commit without a branch still goes to DefaultBranch.
 	Switches []Switch `json:"switches,omitempty"`
@@ -72,9 +72,10 @@ type Period struct {
 // Reset is a force push that moves a branch to an existing commit.
 type Reset struct {
 	// Branch is empty for the default branch.
-	Branch string    `json:"branch,omitempty"`
-	SHA    string    `json:"sha"`
-	At     time.Time `json:"at"`
+	Branch string `json:"branch,omitempty"`
+	// SHA is empty for a push that deletes the branch.
+	SHA string    `json:"sha"`
+	At  time.Time `json:"at"`
 }
 
 // Switch makes a branch the default one from a time on. It has no effect before the branch exists.

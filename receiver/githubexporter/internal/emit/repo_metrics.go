@@ -42,6 +42,8 @@ const (
 	vcsChangeTimeToApproval
 	vcsChangeTimeToMerge
 	vcsRefLinesDelta
+	vcsRefRevisionsDelta
+	vcsRefTime
 	prFirstReview
 	prApproval
 	prMerge
@@ -114,6 +116,13 @@ var repoRecords = [numRepoMetrics]repoRecord{
 	vcsRefLinesDelta: conventional(func(b *metadata.MetricsBuilder) {
 		b.RecordVcsRefLinesDeltaDataPoint(0, 0, "", "", "", "", metadata.AttributeVcsRefHeadTypeBranch, "",
 			metadata.AttributeVcsRefBaseTypeBranch, metadata.AttributeVcsLineChangeTypeAdded)
+	}),
+	vcsRefRevisionsDelta: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsRefRevisionsDeltaDataPoint(0, 0, "", "", "", "", metadata.AttributeVcsRefHeadTypeBranch, "",
+			metadata.AttributeVcsRefBaseTypeBranch, metadata.AttributeVcsRevisionDeltaDirectionAhead)
+	}),
+	vcsRefTime: conventional(func(b *metadata.MetricsBuilder) {
+		b.RecordVcsRefTimeDataPoint(0, 0, "", "", "", "", metadata.AttributeVcsRefHeadTypeBranch)
 	}),
 
 	prFirstReview:      histogramOf((*metadata.MetricsBuilder).RecordGhPrTimeToFirstReviewDataPoint),

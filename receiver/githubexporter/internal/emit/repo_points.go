@@ -25,6 +25,8 @@ type repoSink struct {
 	isCounting bool
 	// branches are the pull requests that are added when all repositories were visited.
 	branches []branchRows
+	// compared are the branches that are added then.
+	compared []comparedRows
 
 	fullChunks []pmetric.Metrics
 	current    pmetric.Metrics
@@ -208,7 +210,7 @@ func (e *Emitter) visitRepositories(org *organization, now time.Time, isCounting
 		addRepository(sink, r)
 		addVCS(sink, r)
 	})
-	e.reportCut(org, sink.addBranches(now))
+	e.reportCut(org, sink.addBranches(now)+sink.addCompared(now))
 	if isComplete {
 		org.repos.finish()
 	}

@@ -22,7 +22,8 @@ import (
 type VCSSettings struct {
 	// WebURL is the address of GitHub's pages, without a slash at its end.
 	WebURL string
-	// MaxRefs bounds the branches of an organization's pull requests that are shown.
+	// MaxRefs bounds the pull requests of an organization that are shown by their branches, and the branches that are
+	// compared with the default one.
 	MaxRefs int
 	// MergedFor is how long a merged pull request is shown.
 	MergedFor time.Duration
@@ -47,6 +48,9 @@ func addVCS(s *repoSink, r *ledgerview.Repository) {
 		}
 	}
 	s.addNumber(vcsContributorCount, series, r.VCS.Contributors)
+	if b := r.VCS.Branches; b != nil && len(b.List) > 0 {
+		s.compared = append(s.compared, comparedRows{series: series, id: r.ID, branches: b})
+	}
 	if c := r.Counts; c != nil {
 		s.addUpDown(vcsRefCount, withLabels(series, "vcs.ref.type", "branch"), c.Branches)
 		s.addUpDown(vcsRefCount, withLabels(series, "vcs.ref.type", "tag"), c.Tags)
@@ -120,6 +124,47 @@ func (s *repoSink) addBranch(series repoSeries, c *activity.VCSChange, now time.
 		s.addNumber(vcsRefLinesDelta, withLabels(series, "vcs.change.id", strconv.FormatInt(c.Number, 10),
 			"vcs.ref.head.name", c.Head, "vcs.ref.head.type", "branch",
 			"vcs.ref.base.name", c.Base, "vcs.ref.base.type", "branch", "vcs.line_change.type", kind), n)
+	}
+}
+
+// comparedRows are the branches of a repository.
+type comparedRows struct {
+	series   repoSeries
+	id       int64
+	branches *activity.Branches
+}
+
+// comparedMetrics are the metrics that have a series for each branch of a repository.
+const comparedMetrics = 1<<vcsRefRevisionsDelta | 1<<vcsRefTime
+
+// addCompared adds the branches of repositories, those of the newest ones first, until there are as many as may be
+// shown. It returns how many are not.
+func (s *repoSink) addCompared(now time.Time) (cut int) {
+	if s.emitter.templates.repos.mask()&comparedMetrics == 0 {
+		return 0
+	}
+	slices.SortFunc(s.compared, func(a, b comparedRows) int { return cmp.Compare(b.id, a.id) })
+	left := s.emitter.settings.VCS.MaxRefs
+	for i := range s.compared {
+		list := s.compared[i].branches.List
+		shown := min(left, len(list))
+		left, cut = left-shown, cut+len(list)-shown
+		for k := range list[:shown] {
+			s.addComparedBranch(s.compared[i].series, s.compared[i].branches.Trunk, &list[k], now)
+		}
+	}
+	return cut
+}
+
+// addComparedBranch adds a branch.
+func (s *repoSink) addComparedBranch(series repoSeries, trunk string, b *activity.VCSBranch, now time.Time) {
+	for direction, n := range map[string]activity.Number{"ahead": b.Ahead, "behind": b.Behind} {
+		s.addNumber(vcsRefRevisionsDelta, withLabels(series, "vcs.ref.head.name", b.Name, "vcs.ref.head.type", "branch",
+			"vcs.ref.base.name", trunk, "vcs.ref.base.type", "branch", "vcs.revision_delta.direction", direction), n)
+	}
+	if !b.First.IsZero() {
+		s.addSeconds(vcsRefTime,
+			withLabels(series, "vcs.ref.head.name", b.Name, "vcs.ref.head.type", "branch"), now.Sub(b.First))
 	}
 }
 

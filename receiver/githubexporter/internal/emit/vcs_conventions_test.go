@@ -36,6 +36,8 @@ func TestVCSConventions(t *testing.T) {
 		vcsChangeTimeToApproval: {vcsconv.ChangeTimeToApproval{}, false},
 		vcsChangeTimeToMerge:    {vcsconv.ChangeTimeToMerge{}, false},
 		vcsRefLinesDelta:        {vcsconv.RefLinesDelta{}, false},
+		vcsRefRevisionsDelta:    {vcsconv.RefRevisionsDelta{}, false},
+		vcsRefTime:              {vcsconv.RefTime{}, false},
 	} {
 		metric := e.templates.repos.template[m]
 		require.Equal(t, []string{test.Name(), test.Unit(), test.Description()},

@@ -23,6 +23,7 @@ func enableVCS(s *Settings) {
 		&m.VcsRepositoryCount.Enabled, &m.VcsChangeCount.Enabled, &m.VcsContributorCount.Enabled,
 		&m.VcsRefCount.Enabled, &m.VcsChangeDuration.Enabled, &m.VcsChangeTimeToApproval.Enabled,
 		&m.VcsChangeTimeToMerge.Enabled, &m.VcsRefLinesDelta.Enabled,
+		&m.VcsRefRevisionsDelta.Enabled, &m.VcsRefTime.Enabled,
 	} {
 		*enabled = true
 	}
@@ -208,6 +209,57 @@ func TestVCSLimit(t *testing.T) {
 	for range 5 {
 		require.Equal(t, first, durations())
 	}
+	require.True(t, org.isCut)
+}
+
+// observeBranches records the branches of a repository.
+func observeBranches(org *organization, at time.Time, repo int64, list ...activity.VCSBranch) {
+	branches := activity.Branches{Trunk: "main", List: list}
+	org.View.Apply(ledger.Change{Entries: []ledger.Entry{{
+		EntryKey: ledger.VCSKey(repo, ledger.VCSBranches), Observed: at,
+		Data: ledger.EncodeVCSBranches(at.String(), &branches),
+	}}})
+}
+
+// TestVCSBranches checks that a branch has both numbers and its age, one that is merged or equal no age, and one that
+// cannot be compared nothing; that a branch that ends has staleness markers; and that they are bounded.
+func TestVCSBranches(t *testing.T) {
+	t.Parallel()
+	e, org := newTestEmitter(t, enableVCS, func(s *Settings) { s.VCS.MaxRefs = 3 })
+	fill(org, 2, 0, 0)
+	n := activity.KnownNumber
+	fix := activity.VCSBranch{Name: "fix", Ahead: n(2), Behind: n(7), First: began.Add(-time.Hour)}
+	merged := activity.VCSBranch{Name: "merged", Ahead: n(0), Behind: n(1)}
+	observeBranches(org, began, 1, fix, merged, activity.VCSBranch{Name: "orphan"})
+	emit := func() (map[string]float64, []string) {
+		values, markers := vcsPoints(t, e.buildRepositories(org, began))
+		org.repos.recordAccepted()
+		return values, markers
+	}
+	delta := func(branch, direction string) string {
+		return fmt.Sprintf("vcs.ref.revisions_deltamap[vcs.owner.name:acme vcs.ref.base.name:main "+
+			"vcs.ref.base.type:branch vcs.ref.head.name:%s vcs.ref.head.type:branch %s "+
+			"vcs.revision_delta.direction:%s]",
+			branch, strings.TrimSuffix(strings.TrimPrefix(vcsRepo, "vcs.owner.name:acme "), "]"), direction)
+	}
+	values, markers := emit()
+	require.Empty(t, markers)
+	require.Equal(t, map[string]float64{
+		delta("fix", "ahead"): 2, delta("fix", "behind"): 7, delta("merged", "ahead"): 0, delta("merged", "behind"): 1,
+		strings.Replace("vcs.ref.timemap["+withHead(vcsRepo), " vcs.repository.name",
+			" vcs.ref.head.type:branch vcs.repository.name", 1): 3600,
+	}, values)
+	require.False(t, org.isCut)
+
+	observeBranches(org, began.Add(time.Second), 1, merged)
+	_, markers = emit()
+	require.Len(t, markers, 3, "%v", markers)
+	observeBranches(org, began.Add(time.Second), 2, fix, merged)
+	values, _ = emit()
+	require.Len(t, values, 7, "five of the newer repository, two of the other")
+	observeBranches(org, began.Add(2*time.Second), 2, fix, merged, activity.VCSBranch{Name: "new", Ahead: n(1)})
+	values, _ = emit()
+	require.NotContains(t, values, delta("merged", "ahead"), "those of the newest repository")
 	require.True(t, org.isCut)
 }
 

@@ -2727,6 +2727,46 @@ func (ms *VcsRefLinesDeltaMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VcsRefRevisionsDeltaMetricConfig provides config for the vcs.ref.revisions_delta metric.
+type VcsRefRevisionsDeltaMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsRefRevisionsDeltaMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// VcsRefTimeMetricConfig provides config for the vcs.ref.time metric.
+type VcsRefTimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VcsRefTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // VcsRepositoryCountMetricConfig provides config for the vcs.repository.count metric.
 type VcsRepositoryCountMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -2885,6 +2925,8 @@ type MetricsConfig struct {
 	VcsContributorCount                              VcsContributorCountMetricConfig                              `mapstructure:"vcs.contributor.count"`
 	VcsRefCount                                      VcsRefCountMetricConfig                                      `mapstructure:"vcs.ref.count"`
 	VcsRefLinesDelta                                 VcsRefLinesDeltaMetricConfig                                 `mapstructure:"vcs.ref.lines_delta"`
+	VcsRefRevisionsDelta                             VcsRefRevisionsDeltaMetricConfig                             `mapstructure:"vcs.ref.revisions_delta"`
+	VcsRefTime                                       VcsRefTimeMetricConfig                                       `mapstructure:"vcs.ref.time"`
 	VcsRepositoryCount                               VcsRepositoryCountMetricConfig                               `mapstructure:"vcs.repository.count"`
 }
 
@@ -3296,6 +3338,12 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: false,
 		},
 		VcsRefLinesDelta: VcsRefLinesDeltaMetricConfig{
+			Enabled: false,
+		},
+		VcsRefRevisionsDelta: VcsRefRevisionsDeltaMetricConfig{
+			Enabled: false,
+		},
+		VcsRefTime: VcsRefTimeMetricConfig{
 			Enabled: false,
 		},
 		VcsRepositoryCount: VcsRepositoryCountMetricConfig{

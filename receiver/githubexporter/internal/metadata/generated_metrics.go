@@ -709,6 +709,32 @@ var MapAttributeVcsRefType = map[string]AttributeVcsRefType{
 	"tag":    AttributeVcsRefTypeTag,
 }
 
+// AttributeVcsRevisionDeltaDirection specifies the value vcs.revision_delta.direction attribute.
+type AttributeVcsRevisionDeltaDirection int
+
+const (
+	_ AttributeVcsRevisionDeltaDirection = iota
+	AttributeVcsRevisionDeltaDirectionAhead
+	AttributeVcsRevisionDeltaDirectionBehind
+)
+
+// String returns the string representation of the AttributeVcsRevisionDeltaDirection.
+func (av AttributeVcsRevisionDeltaDirection) String() string {
+	switch av {
+	case AttributeVcsRevisionDeltaDirectionAhead:
+		return "ahead"
+	case AttributeVcsRevisionDeltaDirectionBehind:
+		return "behind"
+	}
+	return ""
+}
+
+// MapAttributeVcsRevisionDeltaDirection is a helper map of string to AttributeVcsRevisionDeltaDirection attribute value.
+var MapAttributeVcsRevisionDeltaDirection = map[string]AttributeVcsRevisionDeltaDirection{
+	"ahead":  AttributeVcsRevisionDeltaDirectionAhead,
+	"behind": AttributeVcsRevisionDeltaDirectionBehind,
+}
+
 // AttributeWriteResult specifies the value write_result attribute.
 type AttributeWriteResult int
 
@@ -1280,6 +1306,14 @@ var MetricsInfo = metricsInfo{
 		Name:       "vcs.ref.lines_delta",
 		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.change.id", "vcs.ref.head.name", "vcs.ref.head.type", "vcs.ref.base.name", "vcs.ref.base.type", "vcs.line_change.type"},
 	},
+	VcsRefRevisionsDelta: metricInfo{
+		Name:       "vcs.ref.revisions_delta",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.ref.head.name", "vcs.ref.head.type", "vcs.ref.base.name", "vcs.ref.base.type", "vcs.revision_delta.direction"},
+	},
+	VcsRefTime: metricInfo{
+		Name:       "vcs.ref.time",
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.ref.head.name", "vcs.ref.head.type"},
+	},
 	VcsRepositoryCount: metricInfo{
 		Name:       "vcs.repository.count",
 		Attributes: []string{"vcs.owner.name"},
@@ -1423,6 +1457,8 @@ type metricsInfo struct {
 	VcsContributorCount                              metricInfo
 	VcsRefCount                                      metricInfo
 	VcsRefLinesDelta                                 metricInfo
+	VcsRefRevisionsDelta                             metricInfo
+	VcsRefTime                                       metricInfo
 	VcsRepositoryCount                               metricInfo
 }
 
@@ -8917,6 +8953,121 @@ func newMetricVcsRefLinesDelta(cfg VcsRefLinesDeltaMetricConfig) metricVcsRefLin
 	return m
 }
 
+type metricVcsRefRevisionsDelta struct {
+	data     pmetric.Metric                   // data buffer for generated metric.
+	config   VcsRefRevisionsDeltaMetricConfig // metric config provided by user.
+	capacity int                              // max observed number of data points added to the metric.
+}
+
+// init fills vcs.ref.revisions_delta metric with initial data.
+func (m *metricVcsRefRevisionsDelta) init() {
+	m.data.SetName("vcs.ref.revisions_delta")
+	m.data.SetDescription("The number of revisions (commits) a ref (branch) is ahead/behind the branch from the `vcs.ref.base.name` attribute.")
+	m.data.SetUnit("{revision}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsRefRevisionsDelta) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue string, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue string, vcsRevisionDeltaDirectionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.name", vcsRefHeadNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.type", vcsRefHeadTypeAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.base.name", vcsRefBaseNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.base.type", vcsRefBaseTypeAttributeValue)
+	dp.Attributes().PutStr("vcs.revision_delta.direction", vcsRevisionDeltaDirectionAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsRefRevisionsDelta) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsRefRevisionsDelta) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsRefRevisionsDelta(cfg VcsRefRevisionsDeltaMetricConfig) metricVcsRefRevisionsDelta {
+	m := metricVcsRefRevisionsDelta{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVcsRefTime struct {
+	data     pmetric.Metric         // data buffer for generated metric.
+	config   VcsRefTimeMetricConfig // metric config provided by user.
+	capacity int                    // max observed number of data points added to the metric.
+}
+
+// init fills vcs.ref.time metric with initial data.
+func (m *metricVcsRefTime) init() {
+	m.data.SetName("vcs.ref.time")
+	m.data.SetDescription("Time a ref (branch) created from the default branch (trunk) has existed. The `ref.type` attribute will always be `branch`.")
+	m.data.SetUnit("s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricVcsRefTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetDoubleValue(val)
+	dp.Attributes().PutStr("vcs.owner.name", vcsOwnerNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.name", vcsRepositoryNameAttributeValue)
+	dp.Attributes().PutStr("vcs.repository.url.full", vcsRepositoryURLFullAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.name", vcsRefHeadNameAttributeValue)
+	dp.Attributes().PutStr("vcs.ref.head.type", vcsRefHeadTypeAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVcsRefTime) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVcsRefTime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVcsRefTime(cfg VcsRefTimeMetricConfig) metricVcsRefTime {
+	m := metricVcsRefTime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVcsRepositoryCount struct {
 	data     pmetric.Metric                 // data buffer for generated metric.
 	config   VcsRepositoryCountMetricConfig // metric config provided by user.
@@ -9117,6 +9268,8 @@ type MetricsBuilder struct {
 	metricVcsContributorCount                              metricVcsContributorCount
 	metricVcsRefCount                                      metricVcsRefCount
 	metricVcsRefLinesDelta                                 metricVcsRefLinesDelta
+	metricVcsRefRevisionsDelta                             metricVcsRefRevisionsDelta
+	metricVcsRefTime                                       metricVcsRefTime
 	metricVcsRepositoryCount                               metricVcsRepositoryCount
 }
 
@@ -9279,6 +9432,8 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricVcsContributorCount:                              newMetricVcsContributorCount(mbc.Metrics.VcsContributorCount),
 		metricVcsRefCount:                                      newMetricVcsRefCount(mbc.Metrics.VcsRefCount),
 		metricVcsRefLinesDelta:                                 newMetricVcsRefLinesDelta(mbc.Metrics.VcsRefLinesDelta),
+		metricVcsRefRevisionsDelta:                             newMetricVcsRefRevisionsDelta(mbc.Metrics.VcsRefRevisionsDelta),
+		metricVcsRefTime:                                       newMetricVcsRefTime(mbc.Metrics.VcsRefTime),
 		metricVcsRepositoryCount:                               newMetricVcsRepositoryCount(mbc.Metrics.VcsRepositoryCount),
 		resourceAttributeIncludeFilter:                         make(map[string]filter.Filter),
 		resourceAttributeExcludeFilter:                         make(map[string]filter.Filter),
@@ -9507,6 +9662,8 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVcsContributorCount.emit(ils.Metrics())
 	mb.metricVcsRefCount.emit(ils.Metrics())
 	mb.metricVcsRefLinesDelta.emit(ils.Metrics())
+	mb.metricVcsRefRevisionsDelta.emit(ils.Metrics())
+	mb.metricVcsRefTime.emit(ils.Metrics())
 	mb.metricVcsRepositoryCount.emit(ils.Metrics())
 
 	for _, op := range options {
@@ -10217,6 +10374,16 @@ func (mb *MetricsBuilder) RecordVcsRefCountDataPoint(ts pcommon.Timestamp, val i
 // RecordVcsRefLinesDeltaDataPoint adds a data point to vcs.ref.lines_delta metric.
 func (mb *MetricsBuilder) RecordVcsRefLinesDeltaDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue AttributeVcsRefHeadType, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue AttributeVcsRefBaseType, vcsLineChangeTypeAttributeValue AttributeVcsLineChangeType, options ...MetricAttributeOption) {
 	mb.metricVcsRefLinesDelta.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefHeadTypeAttributeValue.String(), vcsRefBaseNameAttributeValue, vcsRefBaseTypeAttributeValue.String(), vcsLineChangeTypeAttributeValue.String(), options...)
+}
+
+// RecordVcsRefRevisionsDeltaDataPoint adds a data point to vcs.ref.revisions_delta metric.
+func (mb *MetricsBuilder) RecordVcsRefRevisionsDeltaDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue AttributeVcsRefHeadType, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue AttributeVcsRefBaseType, vcsRevisionDeltaDirectionAttributeValue AttributeVcsRevisionDeltaDirection) {
+	mb.metricVcsRefRevisionsDelta.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefHeadTypeAttributeValue.String(), vcsRefBaseNameAttributeValue, vcsRefBaseTypeAttributeValue.String(), vcsRevisionDeltaDirectionAttributeValue.String())
+}
+
+// RecordVcsRefTimeDataPoint adds a data point to vcs.ref.time metric.
+func (mb *MetricsBuilder) RecordVcsRefTimeDataPoint(ts pcommon.Timestamp, val float64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue AttributeVcsRefHeadType) {
+	mb.metricVcsRefTime.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefHeadTypeAttributeValue.String())
 }
 
 // RecordVcsRepositoryCountDataPoint adds a data point to vcs.repository.count metric.

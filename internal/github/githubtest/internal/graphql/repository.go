@@ -199,8 +199,10 @@ func (e *execution) issueConnection(r *served.Repo, a args) (any, error) {
 	return connect("IssueConnection", rows, a, desc)
 }
 
-func (n refNode) field(e *execution, name string, _ args) (any, error) {
+func (n refNode) field(e *execution, name string, a args) (any, error) {
 	switch name {
+	case "compare":
+		return e.compare(n, a.str("headRef")), nil
 	case "id":
 		return served.NodeID(served.NodeRef, n.r.DatabaseID, n.branch), nil
 	case "name":

@@ -11,12 +11,13 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/dataset"
 )
 
-// push is a move of a branch at a data time: to a new commit or, by a reset, to the existing one with that SHA.
+// push is a move of a branch at a data time: to a new commit or, by a reset, to the existing one with its SHA. A reset
+// without one deletes the branch.
 type push struct {
 	at     time.Time
 	commit *Commit
 	branch string
-	reset  string
+	reset  *dataset.Reset
 }
 
 // addCommits adds the commits of a dataset and links them. Along a branch, pushes in the order of their times:
@@ -36,8 +37,9 @@ func (ix *Index) addCommits(d *dataset.Dataset, repos map[string]*Repo) {
 		pushes[r] = append(pushes[r], push{at: c.PushTime(), commit: ci, branch: cmp.Or(c.Branch, r.DefaultBranch)})
 	}
 	for _, r := range repos {
-		for _, rs := range r.Resets {
-			pushes[r] = append(pushes[r], push{at: rs.At, branch: cmp.Or(rs.Branch, r.DefaultBranch), reset: rs.SHA})
+		for i := range r.Resets {
+			rs := &r.Resets[i]
+			pushes[r] = append(pushes[r], push{at: rs.At, branch: cmp.Or(rs.Branch, r.DefaultBranch), reset: rs})
 		}
 		r.linkBranches(ix.Timeline, pushes[r])
 	}
@@ -66,18 +68,23 @@ func (r *Repo) linkBranches(tl dataset.Timeline, pushes []push) {
 	lines := map[string][]*Commit{}
 	for _, p := range pushes {
 		line := lines[p.branch]
-		if p.reset != "" {
-			p.commit = r.Commits[p.reset]
-			if p.commit == nil {
-				continue
-			}
-		} else {
+		switch {
+		case p.reset == nil:
 			if len(line) == 0 {
 				line = lines[r.DefaultBranch]
 			}
 			r.linkParents(p.commit, line)
+		case p.reset.SHA != "":
+			p.commit = r.Commits[p.reset.SHA]
+			if p.commit == nil {
+				continue
+			}
 		}
-		lines[p.branch] = append(slices.Clip(line), p.commit)
+		if p.commit == nil {
+			delete(lines, p.branch)
+		} else {
+			lines[p.branch] = append(slices.Clip(line), p.commit)
+		}
 		r.branches[p.branch] = append(r.branches[p.branch], branchMove{at: tl.ToServed(p.at), head: p.commit})
 	}
 }

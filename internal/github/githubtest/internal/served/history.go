@@ -6,6 +6,7 @@ package served
 import (
 	"container/heap"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -64,6 +65,34 @@ func (v View) ReachableOnlyFrom(a, b *Commit) []*Commit {
 		}
 	}
 	return out
+}
+
+// Comparison is what a head has and a base has not.
+type Comparison struct {
+	// Ahead are the commits that the head alone reaches, the oldest first; Behind is how many the base alone reaches.
+	Ahead  []*Commit
+	Behind int
+}
+
+// Compare compares a head with a base.
+func (v View) Compare(base, head *Commit) Comparison {
+	ahead := v.ReachableOnlyFrom(head, base)
+	slices.Reverse(ahead)
+	return Comparison{Ahead: ahead, Behind: len(v.ReachableOnlyFrom(base, head))}
+}
+
+// Status returns how the head relates to the base, as REST has it.
+func (c Comparison) Status() string {
+	switch {
+	case len(c.Ahead) > 0 && c.Behind > 0:
+		return "diverged"
+	case len(c.Ahead) > 0:
+		return "ahead"
+	case c.Behind > 0:
+		return "behind"
+	default:
+		return "identical"
+	}
 }
 
 // HaveCommonAncestor reports whether two commits reach a common one.
