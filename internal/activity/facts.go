@@ -60,6 +60,8 @@ type RepoCounts struct {
 	// LatestRelease is the publication of the release that GitHub calls the latest; zero for none, and where it is
 	// unknown.
 	LatestRelease time.Time
+	// OfFacts is a digest of the facts after which they were read, 0 where there are none.
+	OfFacts uint64
 }
 
 // RepoState is the state of a repository, of which it has one at a time. Its values are stored.

@@ -122,7 +122,8 @@ func (p *factsPlan) addTotals() {
 }
 
 // loadFacts makes the digests those of the ledger with a coverage. It reads the entries of the discovered repositories
-// unless the last pass was this collector's. Its error is a *StoreError.
+// unless the last pass was this collector's. Counts are due that were read after other facts than the ledger has: the
+// pass that wrote those may have ended before it read the counts. Its error is a *StoreError.
 func (c *Collector) loadFacts(ctx context.Context, cov *ledger.Coverage, p *factsPlan) error {
 	if c.facts.isOf(cov) {
 		return nil
@@ -137,14 +138,22 @@ func (c *Collector) loadFacts(ctx context.Context, cov *ledger.Coverage, p *fact
 		edge: cov.Edge, ledgerStart: cov.LedgerStart, basis: cov.Basis,
 		repos: make(map[int64]factsDigests, len(p.entries)),
 	}
+	counted := make(map[int64]uint64) // the digests of the facts after which counts were read
 	for part := range slices.Chunk(keys, factsChunk) {
 		entries, err := c.settings.Store.ReadEntries(ctx, c.settings.Org, part)
 		if err != nil {
 			return &StoreError{err}
 		}
 		for key := range entries {
-			loaded.record(key, entries[key].Data)
+			data := entries[key].Data
+			loaded.record(key, data)
+			if counts, err := ledger.DecodeRepoCounts(data); err == nil && key.Name == ledger.EntryRepoCounts {
+				counted[key.Repo] = counts.OfFacts
+			}
 		}
+	}
+	for repo, known := range loaded.repos {
+		loaded.setDue(repo, repo != 0 && counted[repo] != known.facts)
 	}
 	c.facts = loaded
 	return nil
@@ -206,6 +215,7 @@ func (c *Collector) readCounts(ctx context.Context, fence uint64, basis string, 
 	var changed []ledger.Entry
 	c.settings.Source.ReadCounts(ctx, c.settings.Org, requested, func(repo int64, counts activity.RepoCounts) {
 		c.facts.setDue(repo, false)
+		counts.OfFacts = c.facts.repos[repo].facts
 		key, data := ledger.RepoCountsKey(repo), ledger.EncodeRepoCounts(&counts)
 		if c.facts.repos[repo].counts != digestOf(data) {
 			changed = append(changed, ledger.Entry{EntryKey: key, Data: data, Observed: observed})

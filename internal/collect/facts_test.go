@@ -4,6 +4,8 @@
 package collect
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,6 +144,48 @@ func TestFactsAfterAnotherLeader(t *testing.T) {
 	pass(b.collector, 2)
 	pass(other, 2)
 	pass(other, 3)
+}
+
+// TestCountsAfterALostLeader checks that the next leader reads counts that were due when the former one ended, and then
+// nothing again.
+func TestCountsAfterALostLeader(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		b := newBench(t, api, factsOrg())
+		isOfCounts := func(r githubtest.RequestInfo) bool {
+			return r.Operation == "RepositoryCounts" || strings.HasSuffix(r.Route, "/tags")
+		}
+		watchers := func() uint64 {
+			found, _ := b.repositories()
+			return found["silent"].Counts.Watchers.Value
+		}
+		b.pass()
+		require.Equal(t, uint64(3), watchers())
+		b.server.Update(func(d *githubtest.Dataset) { d.Repo("silent").Stars, d.Repo("silent").Watchers = 9, 8 })
+		for _, match := range []githubtest.Match{
+			{Operation: "RepositoryCounts"}, {Repo: "silent", Route: "/repos/{owner}/{repo}/tags"},
+		} {
+			b.server.InjectFault(githubtest.Fault{Match: match, Effect: githubtest.Status(http.StatusBadGateway)})
+		}
+		b.clock.Advance(interval)
+		_, err := b.collector.Pass(t.Context(), 1)
+		require.NoError(t, err)
+		require.Equal(t, uint64(3), watchers(), "the facts are new, the counts are not")
+		b.server.ClearFaults()
+
+		next := New(b.collector.settings, &Tallies{})
+		b.clock.Advance(interval)
+		_, err = next.Pass(t.Context(), 2)
+		require.NoError(t, err)
+		require.Equal(t, uint64(8), watchers())
+
+		last := New(b.collector.settings, &Tallies{})
+		b.server.ResetRequests()
+		b.clock.Advance(interval)
+		_, err = last.Pass(t.Context(), 3)
+		require.NoError(t, err)
+		require.Zero(t, b.server.CountRequests(isOfCounts))
+	})
 }
 
 // TestTotalsOfAnIncompleteListing checks that the number of repositories stays as it was while some are hidden.

@@ -29,7 +29,7 @@ func RepoTotalsKey() EntryKey { return EntryKey{Name: EntryRepoTotals} }
 // The first byte of the entries with facts of repositories. Later versions append to a document, or have another one.
 const (
 	factsVersion      = 1
-	countsVersion     = 1
+	countsVersion     = 2
 	repoTotalsVersion = 1
 )
 
@@ -112,13 +112,13 @@ func DecodeRepoFacts(data []byte) (activity.RepoFacts, error) {
 // EncodeRepoCounts returns the data of an entry (EntryRepoCounts):
 //
 //	version │ watchers, branches, tags, releases, each plus one and 0 where it is unknown │ the time of the latest
-//	release, 0 for none; numbers are varints
+//	release, 0 for none │ the digest of the facts; numbers are varints
 func EncodeRepoCounts(c *activity.RepoCounts) []byte {
 	data := []byte{countsVersion}
 	for _, n := range []activity.Number{c.Watchers, c.Branches, c.Tags, c.Releases} {
 		data = appendNumber(data, n)
 	}
-	return appendTime(data, c.LatestRelease)
+	return binary.AppendUvarint(appendTime(data, c.LatestRelease), c.OfFacts)
 }
 
 // DecodeRepoCounts decodes what EncodeRepoCounts encoded. It returns ErrRepoFacts for other data.
@@ -126,7 +126,7 @@ func DecodeRepoCounts(data []byte) (activity.RepoCounts, error) {
 	in := factsReader(data, countsVersion)
 	c := activity.RepoCounts{
 		Watchers: readNumber(in), Branches: readNumber(in), Tags: readNumber(in), Releases: readNumber(in),
-		LatestRelease: readTime(in),
+		LatestRelease: readTime(in), OfFacts: in.ReadUvarint(math.MaxUint64),
 	}
 	if !in.IsComplete() {
 		return activity.RepoCounts{}, ErrRepoFacts
@@ -170,7 +170,7 @@ func DecodeRepoTotals(data []byte) ([]RepoTotal, error) {
 }
 
 // factsReader returns a reader behind the version of a document, invalid for one of another version.
-func factsReader(data []byte, version byte) *varint.Reader { //nolint:unparam // each document has its own
+func factsReader(data []byte, version byte) *varint.Reader {
 	if len(data) == 0 || len(data) > MaxEntry || data[0] != version {
 		in := varint.NewReader(nil)
 		in.Invalidate()

@@ -57,6 +57,7 @@ func TestRepoCountsAndTotalsAreDecodedAsTheyWereEncoded(t *testing.T) {
 	counts := activity.RepoCounts{
 		Watchers: activity.KnownNumber(7), Tags: activity.KnownNumber(math.MaxInt64 - 1),
 		Releases: activity.KnownNumber(0), LatestRelease: time.Unix(1_770_000_000, 0).UTC(),
+		OfFacts: math.MaxUint64,
 	}
 	gotCounts, err := ledger.DecodeRepoCounts(ledger.EncodeRepoCounts(&counts))
 	require.NoError(t, err)
