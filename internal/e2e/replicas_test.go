@@ -303,57 +303,87 @@ retention: 1440h
 emit_interval: 1s
 `
 
-// TestReplicas: over more than twenty forced changes of leadership among three collectors, while data arrive, no write
-// of an earlier term is accepted; in the end every page is correct.
-func TestReplicas(t *testing.T) {
-	t.Parallel()
-	data, server, timeline := serveData(t, 72*time.Hour, 240*time.Second)
-	redis := redistest.Start(t)
-	replicas := startReplicas(t, 3, redis.Address, fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL))
-	awaitLeader(t, replicas)
+// leadershipChange is a way to end the leadership of a replica, how long it may take until another one leads, and how
+// to mend it.
+type leadershipChange struct {
+	name  string
+	limit time.Duration
+	force func(t *testing.T, r *replica) (mend func())
+}
 
-	changes := []struct {
-		name  string
-		limit time.Duration
-		force func(t *testing.T, r *replica) (mend func())
-	}{
-		{"SIGTERM", time.Second, func(t *testing.T, r *replica) func() {
-			t.Helper()
-			r.Stop()
-			return func() { r.start(t) }
-		}},
-		{"kill -9", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
-			t.Helper()
-			r.Kill()
-			return func() { r.start(t) }
-		}},
-		{"SIGSTOP", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
-			t.Helper()
-			r.Pause()
-			return r.Resume
-		}},
-		{"Redis cut off", lease + 2*time.Second, func(_ *testing.T, r *replica) func() {
-			r.redis.cut()
-			return r.redis.mend
-		}},
+var leadershipChanges = []leadershipChange{
+	{"SIGTERM", 2 * time.Second, func(t *testing.T, r *replica) func() {
+		t.Helper()
+		r.Stop()
+		return func() { r.start(t) }
+	}},
+	{"kill -9", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
+		t.Helper()
+		r.Kill()
+		return func() { r.start(t) }
+	}},
+	{"SIGSTOP", lease + 2*time.Second, func(t *testing.T, r *replica) func() {
+		t.Helper()
+		r.Pause()
+		return r.Resume
+	}},
+	{"Redis cut off", lease + 2*time.Second, func(_ *testing.T, r *replica) func() {
+		r.redis.cut()
+		return r.redis.mend
+	}},
+}
+
+// TestReplicas: over more than twenty forced changes of leadership among three collectors, while data arrive, no write
+// of an earlier term is accepted, and no replica shows a fact or a number of what is open that was not true at some
+// time since the one it showed before; in the end every page is correct.
+func TestReplicas(t *testing.T) {
+	for api, changes := range map[string][]leadershipChange{
+		"graphql": leadershipChanges,
+		"rest":    leadershipChanges[:2], // the others take longer, and do not depend on the API
+	} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			testReplicas(t, api, changes)
+		})
 	}
+}
+
+func testReplicas(t *testing.T, api string, changes []leadershipChange) {
+	t.Helper()
+	data := describeState(loadData(t))
+	server := githubtest.Start(t, githubtest.Settings{
+		Datasets: []*githubtest.Dataset{data}, Limits: highLimits,
+		Timeline: githubtest.EndingAt(data, 72*time.Hour, time.Now(), 72*3600/240),
+	})
+	timeline, redis := server.Timeline(), redistest.Start(t)
+	receiver := fmt.Sprintf(sharedConfig, org, githubtest.DefaultToken, server.URL)
+	receiver = strings.Replace(receiver, "github: {", "github: {api: "+api+", ", 1)
+	replicas := startReplicas(t, 3, redis.Address, withState(receiver))
+	awaitLeader(t, replicas)
+	watch, expected := watchState(t, replicas), newExpectedState(data, timeline, api)
+	changed := timeline.Start.Add(-time.Second)
+	history := newStateHistory(expected)
 	for n := range 22 {
-		change := changes[n%len(changes)]
-		was := awaitLeader(t, replicas)
-		began := time.Now()
-		mend := change.force(t, replicas[was])
-		took := awaitTerm(t, replicas, began, was).Sub(began)
-		t.Logf("%d: %s: another replica leads after %s", n, change.name, took)
-		require.Less(t, took, change.limit, change.name)
-		mend()
-		awaitLeader(t, replicas)
+		forceChange(t, replicas, n, changes[n%len(changes)])
+		if n == 11 {
+			now := time.Now()
+			history.add(expected, changed, now)
+			changeState(data)
+			server.Update(changeState)
+			expected, changed = newExpectedState(data, timeline, api), now
+		}
 	}
-	server.HideAfter(time.Now())
 	visible := time.Now()
+	server.HideAfter(visible)
 	awaitDrained(t, replicas)
+	awaitState(t, replicas, expected.at(visible))
+	history.add(expected, changed, visible)
+	watch.requireTrue(t, history)
 	requireEqualPages(t, replicas, 5)
 	requireEqualCounters(t, replicas)
-	compareWithData(t, startPrometheus(t, replicas[0].metrics), data, timeline, visible)
+	prom := startPrometheus(t, replicas[0].metrics)
+	compareWithData(t, prom, loadData(t), timeline, visible)
+	compareFacts(t, prom, expectedFacts(data, timeline, visible))
 	requireTermsGrow(t, redis)
 	for _, r := range replicas {
 		t.Logf(
@@ -363,6 +393,19 @@ func TestReplicas(t *testing.T) {
 		require.Less(t, r.Stop(), time.Second)
 		requireNoSecret(t, r.Output())
 	}
+}
+
+// forceChange ends the leadership of the replica that leads, and mends it when another one leads.
+func forceChange(t *testing.T, replicas []*replica, n int, change leadershipChange) {
+	t.Helper()
+	was := awaitLeader(t, replicas)
+	began := time.Now()
+	mend := change.force(t, replicas[was])
+	took := awaitTerm(t, replicas, began, was).Sub(began)
+	t.Logf("%d: %s: another replica leads after %s", n, change.name, took)
+	require.Less(t, took, change.limit, change.name)
+	mend()
+	awaitLeader(t, replicas)
 }
 
 // requireTermsGrow requires that the fences of all accepted writes, which it reads from the log, never fall.

@@ -131,13 +131,7 @@ func changeFacts(d *githubtest.Dataset, moment int) {
 func expectedFacts(
 	data *githubtest.Dataset, timeline githubtest.Timeline, visible time.Time,
 ) map[string]float64 {
-	want := make(map[string]float64)
-	isVisible := func(at time.Time) bool { return !timeline.ToServed(at).After(visible) }
-	for _, visibility := range []string{"public", "private", "internal"} {
-		for _, state := range []string{"active", "archived", "fork", "empty"} {
-			want[fmt.Sprintf("gh_repo_count{state=%q,visibility=%q}", state, visibility)] = 0
-		}
-	}
+	want := noRepositories()
 	last := make(map[string]float64)
 	for s, at := range expectedAt(data.Clone(), timeline, visible, visible) {
 		if s.metric == "gh_activity_last_event_unixtime" {
@@ -146,33 +140,58 @@ func expectedFacts(
 	}
 	for i := range data.Repos {
 		r := &data.Repos[i]
-		if !isVisible(r.CreatedAt) {
-			continue
-		}
-		facts := factsOf(data, r, isVisible)
-		want[fmt.Sprintf("gh_repo_count{state=%q,visibility=%q}", facts.state, facts.visibility)]++
-		if r.Archived || r.Fork || r.Name == "left-out" {
-			continue
-		}
-		add := func(name string, value float64) { want[fmt.Sprintf("gh_repo_%s{repo=%q}", name, r.Name)] = value }
-		want["gh_repo_info"+facts.infoLabels(r)] = 1
-		add("stars", float64(r.Stars))
-		add("forks", float64(r.Forks))
-		add("watchers", float64(r.Watchers))
-		add("size_bytes", float64(r.Size*1024))
-		add("branches", float64(len(facts.branches)))
-		add("tags", float64(facts.tags))
-		add("releases", float64(facts.releases))
-		add("created_unixtime", float64(timeline.ToServed(r.CreatedAt).Unix()))
-		add("pushed_unixtime", float64(timeline.ToServed(facts.pushed).Unix()))
-		if !facts.released.IsZero() {
-			add("latest_release_unixtime", float64(timeline.ToServed(facts.released).Unix()))
-		}
-		if at := last[r.Name]; at > 0 && time.Unix(int64(at), 0).After(visible.AddDate(0, 0, -59)) {
-			add("last_event_unixtime", at)
+		addFacts(want, data, r, timeline, visible, last[r.Name])
+	}
+	return want
+}
+
+// noRepositories returns the numbers of repositories when there is none.
+func noRepositories() map[string]float64 {
+	want := make(map[string]float64)
+	for _, visibility := range []string{"public", "private", "internal"} {
+		for _, state := range []string{"active", "archived", "fork", "empty"} {
+			want[fmt.Sprintf("gh_repo_count{state=%q,visibility=%q}", state, visibility)] = 0
 		}
 	}
 	return want
+}
+
+// isLeftOut reports whether a repository is counted and not read.
+func isLeftOut(r *githubtest.Repo) bool { return r.Archived || r.Fork || r.Name == "left-out" }
+
+// addFacts adds the facts of a repository whose newest event has the given time. It returns false when there is no such
+// repository yet.
+func addFacts(
+	want map[string]float64, data *githubtest.Dataset, r *githubtest.Repo, timeline githubtest.Timeline,
+	visible time.Time, last float64,
+) (repositoryFacts, bool) {
+	isVisible := func(at time.Time) bool { return !timeline.ToServed(at).After(visible) }
+	if !isVisible(r.CreatedAt) {
+		return repositoryFacts{}, false
+	}
+	facts := factsOf(data, r, isVisible)
+	want[fmt.Sprintf("gh_repo_count{state=%q,visibility=%q}", facts.state, facts.visibility)]++
+	if isLeftOut(r) {
+		return facts, true
+	}
+	add := func(name string, value float64) { want[fmt.Sprintf("gh_repo_%s{repo=%q}", name, r.Name)] = value }
+	want["gh_repo_info"+facts.infoLabels(r)] = 1
+	add("stars", float64(r.Stars))
+	add("forks", float64(r.Forks))
+	add("watchers", float64(r.Watchers))
+	add("size_bytes", float64(r.Size*1024))
+	add("branches", float64(len(facts.branches)))
+	add("tags", float64(facts.tags))
+	add("releases", float64(facts.releases))
+	add("created_unixtime", float64(timeline.ToServed(r.CreatedAt).Unix()))
+	add("pushed_unixtime", float64(timeline.ToServed(facts.pushed).Unix()))
+	if !facts.released.IsZero() {
+		add("latest_release_unixtime", float64(timeline.ToServed(facts.released).Unix()))
+	}
+	if last > 0 && time.Unix(int64(last), 0).After(visible.AddDate(0, 0, -59)) {
+		add("last_event_unixtime", last)
+	}
+	return facts, true
 }
 
 // repositoryFacts are the facts of a repository that have to be computed.

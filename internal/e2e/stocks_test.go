@@ -121,25 +121,26 @@ func laterOf(a, b time.Time) time.Time {
 	return a
 }
 
-// wantStocks are the series of what is open at a time, by the data alone.
-func wantStocks(d *githubtest.Dataset, at time.Time) map[string]float64 {
+// wantStocks are the series of what is open, by the data alone, when GitHub shows what happened until a time.
+func wantStocks(d *githubtest.Dataset, timeline githubtest.Timeline, visible time.Time) map[string]float64 {
 	want := make(map[string]float64)
 	for i := range d.Repos {
-		s := d.StocksAt(d.Repos[i].Name, at)
+		s := d.StocksAt(d.Repos[i].Name, lastDataTime(timeline, visible))
 		labels := fmt.Sprintf("{org=%q,repo=%q", org, d.Repos[i].Name)
+		unix := func(at time.Time) float64 { return float64(timeline.ToServed(at).Unix()) }
 		if s.HasPulls {
 			want["gh_repo_open_pull_requests"+labels+`,state="ready"}`] = float64(s.Ready)
 			want["gh_repo_open_pull_requests"+labels+`,state="draft"}`] = float64(s.Draft)
 			want["gh_repo_pull_requests_unreviewed"+labels+"}"] = float64(s.Unreviewed)
 			want["gh_repo_review_requests"+labels+"}"] = float64(s.Awaited)
 			if !s.OldestPull.IsZero() {
-				want["gh_repo_oldest_open_pull_request_unixtime"+labels+"}"] = float64(s.OldestPull.Unix())
+				want["gh_repo_oldest_open_pull_request_unixtime"+labels+"}"] = unix(s.OldestPull)
 			}
 		}
 		if s.HasIssues {
 			want["gh_repo_open_issues"+labels+"}"] = float64(s.Issues)
 			if !s.OldestIssue.IsZero() {
-				want["gh_repo_oldest_open_issue_unixtime"+labels+"}"] = float64(s.OldestIssue.Unix())
+				want["gh_repo_oldest_open_issue_unixtime"+labels+"}"] = unix(s.OldestIssue)
 			}
 		}
 	}
@@ -216,7 +217,7 @@ func (s *stockSystem) kill() {
 func (s *stockSystem) requireStocks(what string, at time.Time) {
 	s.t.Helper()
 	s.server.HideAfter(at)
-	want := wantStocks(s.data, at)
+	want := wantStocks(s.data, s.server.Timeline(), at)
 	for n, r := range s.replicas {
 		if r.HasExited() {
 			continue
