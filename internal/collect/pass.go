@@ -31,6 +31,9 @@ func (c *Collector) Pass(ctx context.Context, fence uint64) (PassResult, error) 
 		c.forgetFacts()
 		result, err = c.pass(ctx, fence)
 	}
+	if err != nil {
+		c.stocks.unmark()
+	}
 	result.Duration = c.settings.Now().Sub(start)
 	result.Status, result.RetryAt = passStatus(&result, err)
 	span.SetAttributes(

@@ -26,7 +26,7 @@ func (r *passRun) readStocks(ctx context.Context) error {
 	if c.settings.ReadsStocks && r.haltError() == nil {
 		requests = c.stocks.requests(r)
 	}
-	outdated := c.stocks.takeOutdated()
+	outdated := c.stocks.outdatedEntries()
 	for len(requests) > 0 {
 		some := requests[:min(len(requests), stockChunkSize)]
 		requests = requests[len(some):]
@@ -34,13 +34,17 @@ func (r *passRun) readStocks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.commitStocks(ctx, append(outdated, entries...)); err != nil {
+		if err := r.commitStocks(ctx, slices.Concat(outdated, entries)); err != nil {
 			return err
 		}
 		c.stocks.committed(entries)
 		outdated = nil
 	}
-	return r.commitStocks(ctx, outdated)
+	if err := r.commitStocks(ctx, outdated); err != nil {
+		return err
+	}
+	c.stocks.dropOutdated()
+	return nil
 }
 
 // commitStocks commits entries, unless there are none.
@@ -96,13 +100,29 @@ func (r *passRun) failedStreams() map[RepoStream]bool {
 	return failed
 }
 
-// takeOutdated returns the entries of stocks that became outdated by other reasons than readings.
-func (s *stocks) takeOutdated() []ledger.Entry {
+// outdatedEntries returns the entries of stocks that became outdated by other reasons than readings. They stay until
+// dropOutdated says that they are committed.
+func (s *stocks) outdatedEntries() []ledger.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	entries := s.outdated
+	return s.outdated
+}
+
+// dropOutdated notes that the entries of outdatedEntries are committed.
+func (s *stocks) dropOutdated() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.outdated = nil
-	return entries
+}
+
+// unmark notes, after a pass that failed, that the store may not have the stocks as due that were to be committed so:
+// the next pass says it again.
+func (s *stocks) unmark() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range s.states {
+		state.isMarked = false
+	}
 }
 
 // readStocksOf reads the stocks of some repositories and returns their entries.

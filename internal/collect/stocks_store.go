@@ -21,7 +21,7 @@ func (c *Collector) loadStocks(ctx context.Context, cov *ledger.Coverage) error 
 	s := &c.stocks
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.candidates, s.outdated, s.isRead = make(map[int64]activity.Repository), nil, c.settings.ReadsStocks
+	s.candidates, s.isRead = make(map[int64]activity.Repository), c.settings.ReadsStocks
 	isGone := func(repo int64) bool { return cov.Repos[repo] == nil || cov.Repos[repo].IsGone() }
 	if s.isLoaded && s.basis == cov.Basis && !cov.Edge.After(s.edge) {
 		for key := range s.states {
@@ -43,7 +43,7 @@ func (c *Collector) loadStocks(ctx context.Context, cov *ledger.Coverage) error 
 			return err
 		}
 	}
-	s.states, s.isLoaded, s.basis, s.edge = states, true, cov.Basis, cov.Edge
+	s.states, s.outdated, s.isLoaded, s.basis, s.edge = states, nil, true, cov.Basis, cov.Edge
 	return nil
 }
 

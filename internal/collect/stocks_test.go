@@ -375,3 +375,40 @@ func TestStocksAreOptional(t *testing.T) {
 		b.requireStocks("read again")
 	})
 }
+
+// TestStocksAreDueAfterAFailedCommit: where the commit failed that said that a stock is due, or that it ended, the next
+// one says so: a stock that cannot be read again is not shown for longer than the grace.
+func TestStocksAreDueAfterAFailedCommit(t *testing.T) {
+	t.Parallel()
+	eachAPI(t, func(t *testing.T, api github.API) {
+		data := newDataset("one", "off")
+		addOpenPulls(data, "one", 3, noon.Add(-time.Hour))
+		addOpenPulls(data, "off", 3, noon.Add(-time.Hour))
+		off := []githubtest.Period{{Start: noon.Add(6 * time.Minute), End: noon.Add(11 * time.Minute)}}
+		data.Repos[1].PullsOff = off
+		b := newStockBench(t, api, data)
+		store := &failingAfter{countingStore: b.store, left: -1}
+		b.collector.settings.Store = store
+		b.pass()
+		b.requireStocks("before")
+		b.clock.Advance(7 * time.Minute)
+		at := b.clock.Now().Add(-time.Minute)
+		b.server.Update(func(d *githubtest.Dataset) { addPull(d, "one", 10, at, nil) })
+		store.failAfter(0)
+		_, err := b.collector.Pass(t.Context(), 1)
+		require.Error(t, err)
+		store.failAfter(1) // the repositories are recorded, and nothing after that
+		_, err = b.collector.Pass(t.Context(), 1)
+		require.Error(t, err)
+		store.failAfter(-1)
+		b.server.InjectFault(githubtest.Fault{
+			Match: githubtest.Match{Func: isStockRequest}, Effect: githubtest.Status(http.StatusBadGateway),
+		})
+		for range 5 {
+			b.clock.Advance(5 * time.Minute)
+			b.pass()
+		}
+		require.Nil(t, b.stocks("one").Pulls)
+		require.Nil(t, b.stocks("off").Pulls)
+	})
+}

@@ -103,7 +103,7 @@ func (c *Client) readCountsOf(
 		ids[i] = part[i].NodeID
 	}
 	options := queryOptions{canShrink: len(part) > 1, noRetry: true}
-	found, _, err := runQuery[countsData](ctx, c, options, countsVariables{IDs: ids})
+	found, errs, err := runQuery[countsData](ctx, c, options, countsVariables{IDs: ids})
 	if transport.IsTooLarge(err) && len(part) > 1 {
 		half := len(part) / 2
 		return c.readCountsOf(ctx, part[:half], onResult) && c.readCountsOf(ctx, part[half:], onResult)
@@ -112,7 +112,7 @@ func (c *Client) readCountsOf(
 		return false
 	}
 	for i, node := range found.Nodes {
-		if node == nil || node.DatabaseID != part[i].ID {
+		if node == nil || node.DatabaseID != part[i].ID || isCountUnavailable(errs, i) {
 			continue
 		}
 		counts := activity.RepoCounts{Watchers: node.Watchers.number()}
@@ -126,6 +126,13 @@ func (c *Client) readCountsOf(
 		onResult(part[i].ID, counts)
 	}
 	return true
+}
+
+// isCountUnavailable reports whether GitHub could not count something in the i-th repository that another request may
+// return.
+func isCountUnavailable(errs []graphqlError, i int) bool {
+	return itemError(countsQuery, errs, []string{"nodes"}, i) != nil ||
+		itemError(countsQuery, errs, []string{"contents"}, i) != nil
 }
 
 // The endpoints of counts (https://docs.github.com/rest/branches/branches#list-branches,

@@ -19,7 +19,9 @@ var openPullRows = listFormat(isCompleteOpenPull,
 
 // isCompleteOpenPull reports whether a row has what every open pull request has.
 func isCompleteOpenPull(r *gogithub.PullRequest, wrong fieldErrors) bool {
-	return isCompletePull(r, wrong) && wrong.isPresent(r.Draft != nil, "draft")
+	return isCompletePull(r, wrong) && wrong.isPresent(r.Draft != nil, "draft") &&
+		wrong.isPresent(r.RequestedReviewers != nil, "requested_reviewers") &&
+		wrong.isPresent(r.RequestedTeams != nil, "requested_teams")
 }
 
 // readREST reads the stocks of repositories one by one.
