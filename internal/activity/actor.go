@@ -38,6 +38,15 @@ type Actor struct {
 	Login string
 }
 
+// IsSameAccount reports whether two actors are one account. Deleted accounts share one stand-in and count as one: the
+// deleted author of a pull request has more often commented on it than another deleted account.
+func (a Actor) IsSameAccount(o Actor) bool {
+	if a.ID != 0 && o.ID != 0 {
+		return a.ID == o.ID
+	}
+	return a.Login == o.Login
+}
+
 // IsBot reports whether the actor is a GitHub App's account.
 func (a Actor) IsBot() bool { return strings.HasSuffix(a.Login, botSuffix) }
 

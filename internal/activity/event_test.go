@@ -210,3 +210,23 @@ func TestOccurrenceID(t *testing.T) {
 	require.NotEqual(t, OccurrenceID(7, at), OccurrenceID(8, at))
 	require.NotEqual(t, NumberID(7), OccurrenceID(7, at))
 }
+
+// TestIsSameAccount compares ids, and logins where one has none.
+func TestIsSameAccount(t *testing.T) {
+	t.Parallel()
+	ann := Actor{ID: 1, Login: "ann"}
+	for _, test := range []struct {
+		one, other Actor
+		want       bool
+	}{
+		{ann, Actor{ID: 1, Login: "renamed"}, true},
+		{ann, Actor{ID: 2, Login: "ann"}, false},
+		{ann, Actor{Login: "ann"}, true},
+		{ann, Ghost(), false},
+		{Ghost(), Ghost(), true},
+		{Bot(5, "renovate"), Bot(0, "renovate[bot]"), true},
+	} {
+		require.Equal(t, test.want, test.one.IsSameAccount(test.other), "%v and %v", test.one, test.other)
+		require.Equal(t, test.want, test.other.IsSameAccount(test.one), "%v and %v", test.other, test.one)
+	}
+}

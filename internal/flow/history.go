@@ -28,7 +28,7 @@ func newHistory(p *PullRequest) *history {
 		if c.Type == Dismissed && c.Approved {
 			h.approvals[c.Review] = true
 		}
-		if !c.At.After(p.Updated) {
+		if p.isKnown(c.At) {
 			h.changes = append(h.changes, c)
 		}
 	}

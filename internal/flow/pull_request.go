@@ -35,6 +35,13 @@ type PullRequest struct {
 	Changes []Change
 }
 
+// updateDelay is how much later than the update that it makes a change may be dated: GitHub does not promise one time
+// for both. What is dated later happened after the state was read.
+const updateDelay = 5 * time.Second
+
+// isKnown reports whether what happened at a time belongs to the state that was read.
+func (p *PullRequest) isKnown(at time.Time) bool { return !at.After(p.Updated.Add(updateDelay)) }
+
 // Review is a submitted review.
 type Review struct {
 	ID     int64
@@ -120,7 +127,7 @@ func (r Rules) PullRequestEvents(p *PullRequest) []activity.Event {
 // countedReviews returns the reviews by others, the oldest first.
 func (r Rules) countedReviews(p *PullRequest) []Review {
 	reviews := slices.DeleteFunc(slices.Clone(p.Reviews), func(review Review) bool {
-		return isSame(review.Author, p.Author) || (!r.Bots && isMachine(review.Author)) || review.At.After(p.Updated)
+		return review.Author.IsSameAccount(p.Author) || (!r.Bots && isMachine(review.Author)) || !p.isKnown(review.At)
 	})
 	slices.SortFunc(reviews, func(a, b Review) int {
 		if d := a.At.Compare(b.At); d != 0 {
@@ -129,14 +136,6 @@ func (r Rules) countedReviews(p *PullRequest) []Review {
 		return int(min(1, max(-1, a.ID-b.ID)))
 	})
 	return reviews
-}
-
-// isSame reports whether two actors are one account. Deleted accounts share one stand-in and are not the same.
-func isSame(a, b activity.Actor) bool {
-	if a.ID != 0 || b.ID != 0 {
-		return a.ID == b.ID
-	}
-	return a.Login == b.Login && a.Login != activity.LoginGhost
 }
 
 // isMachine reports whether an actor is a bot or an agent.

@@ -230,9 +230,14 @@ func TestPullRequestEvents(t *testing.T) {
 		"deleted accounts": {
 			history: func(p *PullRequest) {
 				p.Author = activity.Ghost()
-				p.review(activity.Ghost(), 10, false)
+				p.review(activity.Ghost(), 10, false) // the author's, for all that is known
+				p.review(bob, 20, false)
 			},
-			ready: []string{"first_review@10: 10"},
+			ready: []string{"first_review@20: 20"},
+		},
+		"a deleted reviewer": {
+			history: func(p *PullRequest) { p.review(activity.Ghost(), 10, false) },
+			ready:   []string{"first_review@10: 10"},
 		},
 		"a bot": {
 			history: func(p *PullRequest) {
@@ -303,6 +308,15 @@ func TestPullRequestEvents(t *testing.T) {
 				p.Open, p.Updated = true, after(20)
 			},
 			ready: []string{"first_review@20: 10"}, created: []string{"first_review@20: 20"},
+		},
+		"in the second after its last update": {
+			history: func(p *PullRequest) {
+				p.review(bob, 10, true)
+				p.change(Closed, 20)
+				p.Reviews[0].At, p.Changes[0].At = after(10).Add(time.Second), after(10).Add(time.Second)
+				p.Updated = after(10)
+			},
+			ready: []string{"first_review@10: 10", "first_approval@10: 10", "close_time@10: 10"},
 		},
 		"unsorted": {
 			history: func(p *PullRequest) {

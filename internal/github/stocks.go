@@ -124,13 +124,5 @@ func stockOf(rows []openRow) *activity.PullStock {
 	return stock
 }
 
-// isSameAccount reports whether two actors are one account.
-func isSameAccount(a, b activity.Actor) bool {
-	if a.ID != 0 && b.ID != 0 {
-		return a.ID == b.ID
-	}
-	return a.Login == b.Login
-}
-
 // wholeSeconds returns a time as stocks have it.
 func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

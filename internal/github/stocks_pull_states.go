@@ -136,6 +136,6 @@ func (s *stockReader) completeRow(
 // hasReviewOfOthers reports whether one of the reviews is submitted, and not the author's own.
 func hasReviewOfOthers(reviews []*reviewNode, author activity.Actor) bool {
 	return slices.ContainsFunc(reviews, func(n *reviewNode) bool {
-		return n != nil && n.SubmittedAt != nil && !isSameAccount(n.Author.actor(), author)
+		return n != nil && n.SubmittedAt != nil && !n.Author.actor().IsSameAccount(author)
 	})
 }

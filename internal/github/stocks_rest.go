@@ -137,7 +137,7 @@ func (s *stockReader) isReviewedREST(
 			return false, err
 		}
 		for _, row := range reviews {
-			if row.SubmittedAt != nil && !isSameAccount(restActor(row.GetUser()), author) {
+			if row.SubmittedAt != nil && !restActor(row.GetUser()).IsSameAccount(author) {
 				return true, nil
 			}
 		}

@@ -49,8 +49,22 @@ func factFlags(f *activity.RepoFacts) []*bool {
 //	and 0 where it is unknown │ times of the creation and of the newest push, 0 for none │ number of topics, the
 //	topics │ number of properties, their names and values
 //
-// Numbers are varints, times are seconds since 1970. It returns nil for facts that are too long for an entry.
+// Numbers are varints, times are seconds since 1970. Where the facts are too long for an entry the properties are not
+// known; it returns nil for facts that are too long without them.
 func EncodeRepoFacts(f *activity.RepoFacts) []byte {
+	if data := encodeRepoFacts(f); len(data) <= MaxEntry {
+		return data
+	}
+	short := *f
+	short.Properties, short.PropertiesKnown = nil, false
+	if data := encodeRepoFacts(&short); len(data) <= MaxEntry {
+		return data
+	}
+	return nil
+}
+
+// encodeRepoFacts is EncodeRepoFacts for facts of any length.
+func encodeRepoFacts(f *activity.RepoFacts) []byte {
 	var flags uint64
 	for bit, flag := range factFlags(f) {
 		if *flag {
@@ -72,9 +86,6 @@ func EncodeRepoFacts(f *activity.RepoFacts) []byte {
 	data = binary.AppendUvarint(data, uint64(len(f.Properties)))
 	for _, p := range f.Properties {
 		data = appendText(appendText(data, p.Name), p.Value)
-	}
-	if len(data) > MaxEntry {
-		return nil
 	}
 	return data
 }

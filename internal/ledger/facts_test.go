@@ -46,6 +46,13 @@ func TestRepoFactsThatFitInNoEntry(t *testing.T) {
 	t.Parallel()
 	facts := activity.RepoFacts{Topics: []string{strings.Repeat("a", ledger.MaxEntry)}}
 	require.Nil(t, ledger.EncodeRepoFacts(&facts))
+	facts = sampleFacts()
+	facts.Properties = []activity.Property{{Name: "all", Value: strings.Repeat("a", ledger.MaxEntry)}}
+	facts.PropertiesKnown = true
+	short, err := ledger.DecodeRepoFacts(ledger.EncodeRepoFacts(&facts))
+	require.NoError(t, err)
+	facts.Properties, facts.PropertiesKnown = nil, false
+	require.Equal(t, facts, short, "the others are known all the same")
 	require.NotNil(t, ledger.EncodeRepoFacts(&activity.RepoFacts{Language: "a\xffb"}))
 	got, err := ledger.DecodeRepoFacts(ledger.EncodeRepoFacts(&activity.RepoFacts{Language: "a\xffb"}))
 	require.NoError(t, err)
