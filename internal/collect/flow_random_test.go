@@ -126,7 +126,8 @@ func flowEvents(t *testing.T, d *githubtest.Dataset, now time.Time) (list []data
 	}
 	for i := range d.Issues {
 		issue := &d.Issues[i]
-		for _, e := range flow.IssueEvents(d.Repo(issue.Repo).ID, int64(issue.Number), issue.CreatedAt, issue.ClosedAt) {
+		repo := d.Repo(issue.Repo).ID
+		for _, e := range flow.IssueEvents(repo, int64(issue.Number), issue.CreatedAt, issue.ClosedAt) {
 			list = append(list, dataEvent{e, e.Time})
 		}
 	}
