@@ -48,6 +48,26 @@ type AppConfig struct {
 	_ struct{}
 }
 
+// NamedApp is an App of the configuration, and the organization or the enterprise that it is the credential for.
+type NamedApp struct {
+	Owner string
+	*AppConfig
+}
+
+// Apps returns the Apps of the organizations and of the enterprise.
+func (c *Config) Apps() []NamedApp {
+	var apps []NamedApp
+	for i := range c.Orgs {
+		if app := c.Orgs[i].Auth.App; app != nil {
+			apps = append(apps, NamedApp{c.Orgs[i].Name, app})
+		}
+	}
+	if app := c.Copilot.Enterprise.Auth.App; app != nil {
+		apps = append(apps, NamedApp{c.Copilot.Enterprise.Slug, app})
+	}
+	return apps
+}
+
 // Unmarshal removes the line ends of what was read from a file, as with ${file:/run/secrets/token}.
 func (c *AuthConfig) Unmarshal(conf *confmap.Conf) error {
 	if err := conf.Unmarshal(c); err != nil {

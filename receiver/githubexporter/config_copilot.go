@@ -152,6 +152,8 @@ func (c *CopilotConfig) validateReports() error {
 	case !c.readsOrgs() && !c.readsEnterprise():
 		return errors.New("enabled: true without a report, want at least one of org_28d, org_users_28d, " +
 			"enterprise_28d and enterprise_users_28d")
+	case c.Enterprise.Slug != "" && !c.readsEnterprise():
+		return errors.New("enterprise: set without a report of it, want enterprise_28d or enterprise_users_28d")
 	case c.Repos && !c.PullRequestActivity:
 		return errors.New("repos: true with pull_request_activity: false, want pull_request_activity: true, because " +
 			"the reports of repositories have nothing else")

@@ -602,6 +602,10 @@ func TestConfigWrong(t *testing.T) {
 			with("copilot: {enterprise_users_28d: true}"),
 			[]string{"copilot", "enterprise::slug", "empty", "slug of the enterprise"},
 		},
+		"Copilot enterprise without a report": {
+			with("copilot: {enabled: true, enterprise: {slug: acme, auth: {token: abc}}}"),
+			[]string{"copilot", "enterprise", "without a report", "enterprise_28d"},
+		},
 		"Copilot enterprise without a credential": {
 			with("copilot: {enterprise_28d: true, enterprise: {slug: acme}}"),
 			[]string{"copilot::enterprise", "auth", "0 credentials", "exactly one"},
@@ -837,7 +841,7 @@ func TestEnterpriseServer(t *testing.T) {
 // TestCopilotEnterpriseIsOptional shows that the documented default of the block is valid as it is written.
 func TestCopilotEnterpriseIsOptional(t *testing.T) {
 	t.Parallel()
-	for _, block := range []string{"{slug: '', auth: {}}", "{}", "{slug: acme, auth: {token: abc}}"} {
+	for _, block := range []string{"{slug: '', auth: {}}", "{}"} {
 		_, err := load(t, strings.TrimSpace(valid)+"\ncopilot: {enabled: true, enterprise: "+block+"}")
 		require.NoError(t, err, block)
 	}

@@ -34,6 +34,16 @@ func CheckKeyLineBreaks(text string) error {
 	return nil
 }
 
+// CheckPrivateKey refuses a text that is no private key of an App, and returns the size of one. Its errors do not
+// contain the text.
+func CheckPrivateKey(text []byte) (bits int, err error) {
+	key, err := parseKey(text)
+	if err != nil {
+		return 0, err
+	}
+	return key.N.BitLen(), nil
+}
+
 // parseKey parses a private key in PEM form. Its errors do not contain the text.
 func parseKey(text []byte) (*rsa.PrivateKey, error) {
 	if err := CheckKeyLineBreaks(string(text)); err != nil {

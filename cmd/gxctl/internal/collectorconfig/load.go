@@ -33,6 +33,8 @@ type Collector struct {
 	// Extensions are the ids of the extensions that are configured and run, PipelineReceivers those of the receivers
 	// of all pipelines.
 	Extensions, PipelineReceivers []string
+	// AbsentFiles are the files that settings are read from and that do not exist; empty but for LoadElsewhere.
+	AbsentFiles []string
 	// conf is the whole configuration.
 	conf *confmap.Conf
 }
@@ -60,9 +62,21 @@ type Elector struct {
 // Load reads the configuration that the URIs make together. Its error is that of a file that cannot be read, or of a
 // text that is no configuration; wrong settings are problems of their components.
 func Load(ctx context.Context, uris []string) (*Collector, error) {
+	return load(ctx, uris, fileprovider.NewFactory(), &Collector{})
+}
+
+// LoadElsewhere is Load on another machine than the collector's: the files with settings, as in ${file:PATH}, may be
+// absent.
+func LoadElsewhere(ctx context.Context, uris []string) (*Collector, error) {
+	c := &Collector{}
+	return load(ctx, uris, newAbsentFiles(uris, &c.AbsentFiles), c)
+}
+
+// load reads the configuration with a provider of files.
+func load(ctx context.Context, uris []string, files confmap.ProviderFactory, c *Collector) (*Collector, error) {
 	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
 		URIs: uris, DefaultScheme: "env", ProviderFactories: []confmap.ProviderFactory{
-			fileprovider.NewFactory(), envprovider.NewFactory(), yamlprovider.NewFactory(),
+			files, envprovider.NewFactory(), yamlprovider.NewFactory(),
 		},
 	})
 	if err != nil {
@@ -72,7 +86,8 @@ func Load(ctx context.Context, uris []string) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{conf: conf}
+	c.conf = conf
+	slices.Sort(c.AbsentFiles)
 	running := c.strings("service::extensions")
 	for _, id := range slices.Sorted(maps.Keys(c.section("extensions"))) {
 		if slices.Contains(running, id) {

@@ -8,6 +8,8 @@ package validate
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,10 +20,12 @@ import (
 
 // options are what the flags say.
 type options struct {
-	uris    []string
-	online  bool
-	json    bool
-	timeout time.Duration
+	uris   []string
+	online bool
+	// elsewhere says that this is not the machine of the collector: its files may be absent.
+	elsewhere bool
+	json      bool
+	timeout   time.Duration
 }
 
 // NewCommand returns the command `gxctl validate`.
@@ -34,11 +38,18 @@ func NewCommand() *cobra.Command {
 and replica_health. With --online, check also the credentials and their permissions, the organizations, Redis and
 RabbitMQ, by requests that change nothing there.
 
+The files that it names must be there: run it where the collector will run. On another machine, such as that of a
+CI job, --allow-missing-files makes an absent file a warning.
+
 Each check is one line: ok, warn, fail or skip, the reason, and what to do. The exit code is 1 when a check fails.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if len(o.uris) == 0 {
 				return cli.Usagef("--config is missing: want the file of a collector's configuration")
+			}
+			if o.online && o.elsewhere {
+				return cli.Usagef("--allow-missing-files with --online: want one of them, because the files have the " +
+					"credentials")
 			}
 			return o.run(command)
 		},
@@ -47,6 +58,8 @@ Each check is one line: ok, warn, fail or skip, the reason, and what to do. The 
 	flags.StringArrayVar(&o.uris, "config", nil,
 		"the collector's --config: a file, or a URI such as env:NAME or yaml:KEY: VALUE; several are merged")
 	flags.BoolVar(&o.online, "online", false, "check also GitHub, Redis and RabbitMQ")
+	flags.BoolVar(&o.elsewhere, "allow-missing-files", false,
+		"a file that a setting names and that does not exist is a warning, as on another machine than the collector's")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object in place of lines")
 	flags.DurationVar(&o.timeout, "timeout", time.Minute, "how long all checks may take")
 	return command
@@ -61,7 +74,7 @@ func (o *options) run(command *cobra.Command) error {
 		results.onAdd = func(r *Result) { command.Println(r.String()) }
 		command.SetErr(command.OutOrStdout()) // Println writes there
 	}
-	check(ctx, &results, o.uris, o.online)
+	o.check(ctx, &results)
 	if o.json {
 		encoder := json.NewEncoder(command.OutOrStdout())
 		encoder.SetEscapeHTML(false)
@@ -77,14 +90,23 @@ func (o *options) run(command *cobra.Command) error {
 }
 
 // check runs the checks of a configuration.
-func check(ctx context.Context, results *report, uris []string, online bool) {
-	collector, err := collectorconfig.Load(ctx, uris)
+func (o *options) check(ctx context.Context, results *report) {
+	load := collectorconfig.Load
+	if o.elsewhere {
+		load = collectorconfig.LoadElsewhere
+	}
+	collector, err := load(ctx, o.uris)
 	if err != nil {
-		results.add("configuration", "", StatusFail, oneLine(err.Error()), "correct the configuration")
+		action := "correct the configuration"
+		if errors.Is(err, fs.ErrNotExist) {
+			action = "make the file, or " + action + elsewhereHint
+		}
+		results.add("configuration", "", StatusFail, oneLine(err.Error()), action)
 		return
 	}
 	checkStatic(results, collector)
-	if results.worst() == StatusFail || !online {
+	o.checkFiles(results, collector)
+	if results.worst() == StatusFail || !o.online {
 		return
 	}
 	for _, receiver := range collector.Receivers {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/copilotstore"
+	"github.com/seed-358c4d9d/githubexporter/internal/copilot/report"
 	"github.com/seed-358c4d9d/githubexporter/internal/copilot/usage"
 	"github.com/seed-358c4d9d/githubexporter/internal/ledger/ledgerview"
 )
@@ -22,7 +23,8 @@ type copilotReports struct {
 	CopilotOwner
 
 	isRead    bool
-	version   uint64 // of the view, when the reports were read
+	version   uint64     // of the view, when the reports were read
+	day       report.Day // when they were read
 	isCorrupt bool
 	series    map[copilotLabels]*copilotValues
 	shown     [usage.NumMetrics]int
@@ -42,19 +44,21 @@ func (r *copilotReports) clear() { *r = copilotReports{CopilotOwner: r.CopilotOw
 // maxReadAttempts is how often the reports are read in one emission while the view changes.
 const maxReadAttempts = 3
 
-// refresh reads the reports of the view when they have changed since the last call. Reports that do not fit together
-// leave the series as they were, until the view has others.
-func (r *copilotReports) refresh(settings *CopilotSettings, view *ledgerview.View, logger *zap.Logger) {
+// refresh reads the reports of the view when they have changed since the last call, and once a day, because they age.
+// Reports that do not fit together leave the series as they were, until the view has others.
+func (r *copilotReports) refresh(
+	settings *CopilotSettings, view *ledgerview.View, today report.Day, logger *zap.Logger,
+) {
 	for range maxReadAttempts {
 		version := view.CopilotVersion()
-		if (r.isRead && version == r.version) || !view.IsCaughtUp() {
+		if (r.isRead && version == r.version && today == r.day) || !view.IsCaughtUp() {
 			return
 		}
-		series, err := r.read(settings, view)
+		series, err := r.read(settings, view, today)
 		if version != view.CopilotVersion() {
 			continue // parts of two versions
 		}
-		r.version, r.isRead = version, true
+		r.version, r.day, r.isRead = version, today, true
 		if err == nil {
 			r.isCorrupt = false
 			r.replace(series)
@@ -68,15 +72,15 @@ func (r *copilotReports) refresh(settings *CopilotSettings, view *ledgerview.Vie
 	}
 }
 
-// read returns the series of the reports in the view.
+// read returns the series of the reports in the view, on a day.
 func (r *copilotReports) read(
-	settings *CopilotSettings, view *ledgerview.View,
+	settings *CopilotSettings, view *ledgerview.View, today report.Day,
 ) (map[copilotLabels]*copilotValues, error) {
 	reports, err := copilot.ReadReports(copilotstore.ViewLoader(view, r.Documents))
 	if err != nil {
 		return nil, err
 	}
-	return readCopilotTable(settings, r.Documents.Enterprise != "", reports)
+	return readCopilotTable(settings, r.Documents.Enterprise != "", reports, today)
 }
 
 // replace replaces the series, and records which ones ended.
@@ -115,7 +119,7 @@ func (r *copilotReports) recordAccepted() {
 // emitCopilot sends the metrics of the Copilot reports in an organization's ledger.
 func (e *Emitter) emitCopilot(ctx context.Context, org *organization, at pcommon.Timestamp) {
 	for _, reports := range org.copilot {
-		reports.refresh(e.settings.Copilot, org.View, e.settings.Receiver.Logger)
+		reports.refresh(e.settings.Copilot, org.View, report.DayOf(at.AsTime()), e.settings.Receiver.Logger)
 		sink := &copilotSink{emitter: e, owner: reports.Name, at: at, isAccepted: true}
 		for labels, values := range reports.series {
 			sink.add(ctx, &labels, values)

@@ -332,3 +332,36 @@ func TestCopilotBackfill(t *testing.T) {
 		require.InDelta(t, newestDay+2*24*60*60, got["gh.copilot.report_day_unixtime{org=acme,scope=org}"], 0)
 	}
 }
+
+// TestCopilotOutdated: 28 days after its newest day, a report that is not replaced ends with staleness markers, and
+// only its age stays. A report of these days, as when Copilot is switched on again, brings the series back.
+func TestCopilotOutdated(t *testing.T) {
+	t.Parallel()
+	b := newCopilotBench(t, nil, ofOrg)
+	b.read(ofOrg, nil, "org_28d", "org_users_28d", "org_seats")
+	shown, _ := b.emit()
+	age := map[string]float64{
+		"gh.copilot.report_day_unixtime{org=acme,scope=org}":       newestDay,
+		"gh.copilot.report_day_unixtime{org=acme,scope=org_users}": newestDay,
+	}
+	b.now = time.Unix(int64(newestDay), 0).UTC().AddDate(0, 0, 28).Add(23 * time.Hour)
+	last, markers := b.emit()
+	require.Equal(t, shown, last)
+	require.Empty(t, markers)
+
+	b.now = b.now.Add(time.Hour) // the seats were read later
+	outdated, markers := b.emit()
+	for name := range outdated {
+		require.Regexp(t, `^gh\.copilot\.(report_day_unixtime|seats)\{`, name)
+	}
+	require.Len(t, markers, len(shown)-len(outdated))
+	b.now = b.now.AddDate(0, 0, 7)
+	outdated, _ = b.emit()
+	require.Equal(t, age, outdated)
+
+	b.server.SetOrganization("acme", copilottest.Generate(6, 60, b.now))
+	b.read(ofOrg, nil, "org_28d", "org_users_28d", "org_seats")
+	back, markers := b.emit()
+	require.Len(t, back, len(shown))
+	require.Empty(t, markers)
+}

@@ -118,11 +118,24 @@ type copilotTable struct {
 	series       map[copilotLabels]*copilotValues
 }
 
-// readCopilotTable returns the series of an owner. Of two reports with the same series one has its value: for a metric
-// of the newest day the one with the newest day, otherwise that of 28 days. Of single days the newest one is shown, of
-// older ones only what has the label day.
+// maxReportAge is how many days after its newest day a report is shown. Afterwards none of its days is among the last
+// 28, and only the age of the report is shown.
+const maxReportAge = 28
+
+// isOutdated reports whether a report is too old to be shown. That of seats is as old as its reading.
+func isOutdated(of *copilot.Header, today report.Day) bool {
+	newest := of.Span.Last
+	if newest == 0 {
+		newest = report.DayOf(of.ReadAt)
+	}
+	return newest+maxReportAge < today
+}
+
+// readCopilotTable returns the series of an owner on a day. Of two reports with the same series one has its value: for
+// a metric of the newest day the one with the newest day, otherwise that of 28 days. Of single days the newest one is
+// shown, of older ones only what has the label day.
 func readCopilotTable(
-	settings *CopilotSettings, isEnterprise bool, reports []copilot.Report,
+	settings *CopilotSettings, isEnterprise bool, reports []copilot.Report, today report.Day,
 ) (map[copilotLabels]*copilotValues, error) {
 	table := &copilotTable{
 		settings: settings, isEnterprise: isEnterprise, series: make(map[copilotLabels]*copilotValues),
@@ -136,9 +149,10 @@ func readCopilotTable(
 		slices.SortStableFunc(reports, func(a, b copilot.Report) int { return compareReports(&a, &b, ofNewestDay) })
 		for i := range reports {
 			r := &reports[i]
-			isOlder := r.Target.Day < newest[r.Target.Type]
+			isOlder, outdated := r.Target.Day < newest[r.Target.Type], isOutdated(&r.Header, today)
 			err := r.EachSample(func(sample usage.Sample) {
-				if isOfNewestDay(sample.Metric) == ofNewestDay && (!isOlder || sample.Labels.Day != 0) {
+				isShown := (!isOlder || sample.Labels.Day != 0) && (!outdated || sample.Metric == usage.MetricReportDay)
+				if isShown && isOfNewestDay(sample.Metric) == ofNewestDay {
 					table.add(i, &r.Header, &sample)
 				}
 			})
