@@ -123,8 +123,8 @@ func TestDocumentedPermissions(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "github-app.md"))
 	require.NoError(t, err)
 	documented := map[string]string{}
-	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| [^|]+ \\| ([^|]+) \\|").FindAllStringSubmatch(string(text), -1)
-	for _, row := range rows {
+	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| Repository → [^|]+ \\| ([^|]+) \\|")
+	for _, row := range rows.FindAllStringSubmatch(string(text), -1) {
 		documented[row[1]] = row[2]
 	}
 	wanted := map[string]string{"metadata": "the list of repositories"}

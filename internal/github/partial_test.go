@@ -59,13 +59,9 @@ func TestTokenWithoutAPermission(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, found, 2)
 				events, outcome := b.read(everything(found["one"]))
-				want := test.streams
-				if api == github.APIREST && permission == "issues" { // which the changes of pull requests need
-					want = want.With(activity.StreamPullFlow)
-				}
-				require.Len(t, outcome.Failed, want.Len())
+				require.Len(t, outcome.Failed, test.streams.Len())
 				for s, err := range outcome.Failed {
-					require.True(t, want.Has(s), s)
+					require.True(t, test.streams.Has(s), s)
 					require.True(t, is[*transport.ForbiddenError](err), "%v", outcome.Failed)
 				}
 				require.Len(t, authored(events), test.events)

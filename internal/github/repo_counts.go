@@ -139,10 +139,10 @@ func isCountUnavailable(errs []graphqlError, i int) bool {
 // https://docs.github.com/rest/repos/repos#list-repository-tags,
 // https://docs.github.com/rest/releases/releases#list-releases and #get-the-latest-release).
 const (
-	branchesEndpoint      = repositoryEndpoint + "/branches"
-	tagsEndpoint          = repositoryEndpoint + "/tags"
-	releasesEndpoint      = repositoryEndpoint + "/releases"
-	latestReleaseEndpoint = repositoryEndpoint + "/releases/latest"
+	branchesEndpoint      = "/repos/{owner}/{repo}/branches"
+	tagsEndpoint          = "/repos/{owner}/{repo}/tags"
+	releasesEndpoint      = "/repos/{owner}/{repo}/releases"
+	latestReleaseEndpoint = "/repos/{owner}/{repo}/releases/latest"
 )
 
 // readCountsREST requests repositories with REST, several at once, until a request fails.

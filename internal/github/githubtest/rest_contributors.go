@@ -12,7 +12,7 @@ import (
 )
 
 func addContributorRoutes(t *routeTable) {
-	t.repo("/contributors", "contents", (*exchange).listContributors)
+	t.repo("/contributors", "metadata", (*exchange).listContributors)
 }
 
 // repositoryContributor is an account with the number of its commits on the default branch.

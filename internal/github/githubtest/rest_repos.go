@@ -11,10 +11,10 @@ import (
 )
 
 func addRepoRoutes(t *routeTable) {
-	t.repo("", "", (*exchange).getRepo)
+	t.repo("", "metadata", (*exchange).getRepo)
 	t.repo("/branches", "contents", (*exchange).listBranches)
 	t.repo("/branches/{branch...}", "contents", (*exchange).getBranch)
-	t.repo("/tags", "contents", (*exchange).listTags)
+	t.repo("/tags", "metadata", (*exchange).listTags)
 	t.repo("/releases", "contents", (*exchange).listReleases)
 	t.repo("/releases/latest", "contents", (*exchange).latestRelease)
 }

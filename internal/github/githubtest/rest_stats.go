@@ -12,7 +12,9 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
 
-func addStatsRoutes(t *routeTable) { t.repo("/stats/contributors", "", (*exchange).statsContributors) }
+func addStatsRoutes(t *routeTable) {
+	t.repo("/stats/contributors", "metadata", (*exchange).statsContributors)
+}
 
 // contributor has the commits of one account: all, and by the Unix time of the start of the week.
 type contributor struct {

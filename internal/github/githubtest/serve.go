@@ -221,10 +221,21 @@ func (x *exchange) respondRepo() response {
 		return a
 	case x.isFeatureDisabled():
 		return notFoundResponse()
-	case x.route.permission != "" && x.Access.Lacks(x.route.permission):
+	case x.lacksPermission():
 		return x.missingPermissionResponse(x.route.permission)
 	}
 	return x.route.handler(x)
+}
+
+// lacksPermission reports whether the credential lacks the permission of the endpoint of a repository. The events of a
+// pull request need the one for issues or the one for pull requests
+// (https://docs.github.com/rest/issues/events#list-issue-events).
+func (x *exchange) lacksPermission() bool {
+	if x.repository.PullByNumber[int(served.ParseInt(x.pathVars["issue_number"]))] != nil &&
+		strings.HasSuffix(x.route.template, "/events") && !x.Access.Lacks("pull_requests") {
+		return false
+	}
+	return x.route.permission != "" && x.Access.Lacks(x.route.permission)
 }
 
 // isFeatureDisabled reports whether the endpoint belongs to a feature that the repository has disabled.

@@ -151,7 +151,7 @@ func (o *owner) features() []feature {
 		{"issues", "issues", "/issues", "/issues?state=all&per_page=1"},
 	}
 	if o.config.UsesStatistics() {
-		list = append(list, feature{"weekly lines", "contents", "/stats/contributors", "/stats/contributors"})
+		list = append(list, feature{"weekly lines", "metadata", "/stats/contributors", "/stats/contributors"})
 	}
 	return list
 }

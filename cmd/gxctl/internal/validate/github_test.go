@@ -238,7 +238,7 @@ func TestGitHubApp(t *testing.T) {
 	code, output := run(t, "--online", "--config", config("acme"))
 	require.Equal(t, cli.ExitSuccess, code, output)
 	require.Contains(t, output, "GitHub accepts it: installation 71 of an App, for all repositories")
-	require.Contains(t, output, "ok    github permission contents for weekly lines (acme): ")
+	require.Contains(t, output, "ok    github permission metadata for weekly lines (acme): ")
 
 	code, output = run(t, "--online", "--config", config("umbrella"))
 	require.Equal(t, cli.ExitFailure, code, output)
