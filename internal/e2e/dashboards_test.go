@@ -287,7 +287,7 @@ func (d *demo) checkOutput(t *testing.T) {
 		_, err := getBody(t.Context(), address[1])
 		require.NoError(t, err)
 	}
-	require.Regexp(t, `everything is read: \d+ commits, \d+ merged pull requests, \d+ reviews in two weeks`, out)
+	require.Regexp(t, `everything is read: \d+ commits, \d+ merged pull requests, \d+ reviews in the last 7 days`, out)
 	people := regexp.MustCompile(`(?m)^  dev-[0-9a-f]{8}(?: +\d+){5}$`).FindAllString(out, -1)
 	require.Len(t, people, 5, out)
 	require.Regexp(t, `(?m)^  opentelemetry-collector +\d+ +\d+$`, out)

@@ -116,14 +116,13 @@ func runDocumentedConfig(t *testing.T, program string, conf *confmap.Conf, confi
 	t.Helper()
 	server := githubtest.Start(t, githubtest.Settings{Datasets: []*githubtest.Dataset{loadData(t)}, Limits: highLimits})
 	args := []string{"--config", config}
-	ready, live := proctest.FreeAddress(t), proctest.FreeAddress(t)
+	health := proctest.FreeAddress(t)
 	for path, value := range map[string]string{
-		"exporters::prometheus::endpoint":           proctest.FreeAddress(t),
-		"extensions::healthcheckv2::http::endpoint": ready,
-		"extensions::health_check::endpoint":        live,
-		"extensions::file_storage::directory":       filepath.Join(t.TempDir(), "var", "lib"),
-		"receivers::githubexporter::github":         fmt.Sprintf("{endpoint: %q}", server.URL),
-		"service::telemetry::metrics::level":        "none",
+		"exporters::prometheus::endpoint":      proctest.FreeAddress(t),
+		"extensions::replica_health::endpoint": health,
+		"extensions::file_storage::directory":  filepath.Join(t.TempDir(), "var", "lib"),
+		"receivers::githubexporter::github":    fmt.Sprintf("{endpoint: %q}", server.URL),
+		"service::telemetry::metrics::level":   "none",
 	} {
 		part, _, _ := strings.Cut(path, "::")
 		if part != "extensions" || conf.IsSet(path) {
@@ -140,10 +139,11 @@ func runDocumentedConfig(t *testing.T, program string, conf *confmap.Conf, confi
 		if !strings.Contains(gx.Output(), "Backfill in progress.") {
 			return errors.New("no pass has ended")
 		}
-		if !conf.IsSet("extensions::healthcheckv2") {
+		if !conf.IsSet("extensions::replica_health") {
 			return nil
 		}
-		return probeShipped(t, ready, live)
+		_, err := getBody(t.Context(), "http://"+health+"/readyz")
+		return err
 	})
 	gx.Stop()
 }
