@@ -21,6 +21,12 @@ func KnownNumber(value uint64) Number { return Number{value, true} }
 // commas.
 type Property struct{ Name, Value string }
 
+// Topic is a topic that was read of a repository. Has says that the repository has it.
+type Topic struct {
+	Name string
+	Has  bool
+}
+
 // RepoFacts are what listings of repositories tell of one besides signals, without requests of their own. A field that
 // GitHub did not return is empty, zero or not known.
 type RepoFacts struct {
@@ -37,11 +43,12 @@ type RepoFacts struct {
 	Stars, Forks, Size Number
 	// CreatedAt is the time of the creation, PushedAt that of the newest push to any branch.
 	CreatedAt, PushedAt time.Time
-	// Topics are those of the configured topics that the repository has, Properties those of the configured properties
-	// that have a value. They are sorted, and valid where TopicsKnown and PropertiesKnown are set.
-	Topics                       []string
-	Properties                   []Property
-	TopicsKnown, PropertiesKnown bool
+	// Topics are the configured topics, by name; none where they were not read.
+	Topics []Topic
+	// Properties are those of the configured properties that have a value, by name. They are valid where
+	// PropertiesKnown is set.
+	Properties      []Property
+	PropertiesKnown bool
 }
 
 // Equal reports whether all facts are equal; times are compared as instants.
@@ -50,8 +57,7 @@ func (f *RepoFacts) Equal(o *RepoFacts) bool {
 		f.Archived == o.Archived && f.Fork == o.Fork && f.Empty == o.Empty && f.Template == o.Template &&
 		f.TemplateKnown == o.TemplateKnown && f.Stars == o.Stars && f.Forks == o.Forks && f.Size == o.Size &&
 		f.CreatedAt.Equal(o.CreatedAt) && f.PushedAt.Equal(o.PushedAt) && slices.Equal(f.Topics, o.Topics) &&
-		slices.Equal(f.Properties, o.Properties) && f.TopicsKnown == o.TopicsKnown &&
-		f.PropertiesKnown == o.PropertiesKnown
+		slices.Equal(f.Properties, o.Properties) && f.PropertiesKnown == o.PropertiesKnown
 }
 
 // RepoCounts are counts of a repository that cost requests or points, so that they are read with its activity.

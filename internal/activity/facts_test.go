@@ -44,8 +44,7 @@ func TestEqualFacts(t *testing.T) {
 		"size":             func(f *activity.RepoFacts) { f.Size.IsKnown = true },
 		"created":          func(f *activity.RepoFacts) { f.CreatedAt = at.Add(time.Second) },
 		"pushed":           func(f *activity.RepoFacts) { f.PushedAt = at },
-		"topics":           func(f *activity.RepoFacts) { f.Topics = []string{"go"} },
-		"topics known":     func(f *activity.RepoFacts) { f.TopicsKnown = true },
+		"topics":           func(f *activity.RepoFacts) { f.Topics = []activity.Topic{{Name: "go"}} },
 		"properties":       func(f *activity.RepoFacts) { f.Properties = []activity.Property{{Name: "a"}} },
 		"properties known": func(f *activity.RepoFacts) { f.PropertiesKnown = true },
 	} {

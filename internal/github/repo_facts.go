@@ -148,16 +148,10 @@ func factTime(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-// setTopics sets those of the configured topics that a repository has.
+// setTopics sets which of the configured topics a repository has.
 func (c *Client) setTopics(f *activity.RepoFacts, names []string) {
-	if len(c.settings.Topics) == 0 {
-		return
-	}
-	f.TopicsKnown = true
 	for _, topic := range c.settings.Topics {
-		if slices.Contains(names, topic) {
-			f.Topics = append(f.Topics, topic)
-		}
+		f.Topics = append(f.Topics, activity.Topic{Name: topic, Has: slices.Contains(names, topic)})
 	}
-	slices.Sort(f.Topics)
+	slices.SortFunc(f.Topics, func(a, b activity.Topic) int { return strings.Compare(a.Name, b.Name) })
 }

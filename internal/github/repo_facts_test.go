@@ -72,8 +72,9 @@ func TestFactsOfListings(t *testing.T) {
 			Template: true, TemplateKnown: true,
 			Stars: activity.KnownNumber(1234), Forks: activity.KnownNumber(56), Size: activity.KnownNumber(4096 * 1024),
 			CreatedAt: ago(9000 * time.Hour), PushedAt: ago(20 * time.Hour),
-			Topics: []string{"go", "team-a"}, TopicsKnown: true, PropertiesKnown: true,
-			Properties: []activity.Property{{Name: "areas", Value: "api,web"}, {Name: "tier", Value: "1"}},
+			Topics:          []activity.Topic{{Name: "absent"}, {Name: "go", Has: true}, {Name: "team-a", Has: true}},
+			PropertiesKnown: true,
+			Properties:      []activity.Property{{Name: "areas", Value: "api,web"}, {Name: "tier", Value: "1"}},
 		}, full)
 		require.Equal(t, activity.RepoArchived, full.State())
 		require.Equal(t, activity.RepoEmpty, empty.State())
@@ -82,8 +83,7 @@ func TestFactsOfListings(t *testing.T) {
 		require.Equal(t, activity.RepoActive, bare.State())
 		require.Equal(t, activity.KnownNumber(0), bare.Stars, "none is not unknown")
 		require.Empty(t, bare.Language)
-		require.Nil(t, bare.Topics)
-		require.True(t, bare.TopicsKnown)
+		require.Equal(t, []activity.Topic{{Name: "absent"}, {Name: "go"}, {Name: "team-a"}}, bare.Topics)
 
 		asked := b.repositories()
 		for id, result := range b.lookUp(asked) {
@@ -98,7 +98,7 @@ func TestFactsThatAreNotSelected(t *testing.T) {
 	eachAPI(t, func(t *testing.T, api github.API) {
 		b := newBench(t, api, describedDataset())
 		facts := b.repo("full").Facts
-		require.False(t, facts.TopicsKnown || facts.PropertiesKnown)
+		require.False(t, facts.PropertiesKnown)
 		require.Empty(t, facts.Topics)
 		require.Empty(t, facts.Properties)
 	})

@@ -39,15 +39,15 @@ var ErrRepoFacts = errors.New("not the facts of a repository")
 // factFlags returns the flags of facts in the order of their bits.
 func factFlags(f *activity.RepoFacts) []*bool {
 	return []*bool{
-		&f.Archived, &f.Fork, &f.Template, &f.Empty, &f.TemplateKnown, &f.TopicsKnown, &f.PropertiesKnown,
+		&f.Archived, &f.Fork, &f.Template, &f.Empty, &f.TemplateKnown, &f.PropertiesKnown,
 	}
 }
 
 // EncodeRepoFacts returns the data of an entry (EntryRepoFacts):
 //
 //	version │ flags │ visibility, default branch, language, each after its length │ stars, forks, size, each plus one
-//	and 0 where it is unknown │ times of the creation and of the newest push, 0 for none │ number of topics, the
-//	topics │ number of properties, their names and values
+//	and 0 where it is unknown │ times of the creation and of the newest push, 0 for none │ number of topics, each
+//	with 1 if the repository has it and 0 otherwise │ number of properties, their names and values
 //
 // Numbers are varints, times are seconds since 1970. Where the facts are too long for an entry the properties are not
 // known; it returns nil for facts that are too long without them.
@@ -81,7 +81,7 @@ func encodeRepoFacts(f *activity.RepoFacts) []byte {
 	data = appendTime(appendTime(data, f.CreatedAt), f.PushedAt)
 	data = binary.AppendUvarint(data, uint64(len(f.Topics)))
 	for _, topic := range f.Topics {
-		data = appendText(data, topic)
+		data = appendFlag(appendText(data, topic.Name), topic.Has)
 	}
 	data = binary.AppendUvarint(data, uint64(len(f.Properties)))
 	for _, p := range f.Properties {
@@ -103,7 +103,7 @@ func DecodeRepoFacts(data []byte) (activity.RepoFacts, error) {
 	f.Stars, f.Forks, f.Size = readNumber(in), readNumber(in), readNumber(in)
 	f.CreatedAt, f.PushedAt = readTime(in), readTime(in)
 	for range in.ReadUvarint(MaxEntry) {
-		f.Topics = append(f.Topics, in.ReadString())
+		f.Topics = append(f.Topics, activity.Topic{Name: in.ReadString(), Has: in.ReadUvarint(1) == 1})
 		if !in.IsValid() {
 			break
 		}
@@ -211,6 +211,14 @@ func readNumber(in *varint.Reader) activity.Number {
 		return activity.Number{}
 	}
 	return activity.KnownNumber(n - 1)
+}
+
+// appendFlag appends a flag.
+func appendFlag(data []byte, is bool) []byte {
+	if is {
+		return append(data, 1)
+	}
+	return append(data, 0)
 }
 
 // appendTime appends the seconds of a time since 1970, 0 for none.

@@ -23,7 +23,7 @@ func sampleFacts() activity.RepoFacts {
 		Archived: true, Empty: true, TemplateKnown: true,
 		Stars: activity.KnownNumber(0), Forks: activity.Number{}, Size: activity.KnownNumber(1 << 40),
 		CreatedAt: time.Unix(1_200_000_000, 0).UTC(), PushedAt: time.Unix(1_770_000_000, 0).UTC(),
-		Topics: []string{"go", "my-team"}, TopicsKnown: true,
+		Topics:     []activity.Topic{{Name: "go"}, {Name: "my-team", Has: true}},
 		Properties: []activity.Property{{Name: "tier", Value: "1,2"}, {Name: "owner", Value: "a \"b\""}},
 	}
 }
@@ -44,7 +44,7 @@ func TestRepoFactsAreDecodedAsTheyWereEncoded(t *testing.T) {
 
 func TestRepoFactsThatFitInNoEntry(t *testing.T) {
 	t.Parallel()
-	facts := activity.RepoFacts{Topics: []string{strings.Repeat("a", ledger.MaxEntry)}}
+	facts := activity.RepoFacts{Topics: []activity.Topic{{Name: strings.Repeat("a", ledger.MaxEntry)}}}
 	require.Nil(t, ledger.EncodeRepoFacts(&facts))
 	facts = sampleFacts()
 	facts.Properties = []activity.Property{{Name: "all", Value: strings.Repeat("a", ledger.MaxEntry)}}

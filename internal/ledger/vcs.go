@@ -50,7 +50,7 @@ func EncodeVCSChanges(signal string, c *activity.Changes) []byte {
 		data = appendNumber(data, n)
 	}
 	head := len(data)
-	data = appendVCSFlag(data, c.IsCut)
+	data = appendFlag(data, c.IsCut)
 	last := int64(0)
 	for i := range c.List {
 		p := &c.List[i]
@@ -62,7 +62,7 @@ func EncodeVCSChanges(signal string, c *activity.Changes) []byte {
 		last = p.Number
 	}
 	if len(data) > MaxEntry {
-		return appendVCSFlag(data[:head], true)
+		return appendFlag(data[:head], true)
 	}
 	return data
 }
@@ -120,14 +120,14 @@ func DecodeVCSContributors(data []byte) (signal string, n activity.Number, err e
 func EncodeVCSBranches(signal string, b *activity.Branches) []byte {
 	data := appendText(appendText(appendText([]byte{branchesVersion}, signal), b.Trunk), b.Head)
 	head := len(data)
-	data = appendVCSFlag(data, b.IsCut)
+	data = appendFlag(data, b.IsCut)
 	for i := range b.List {
 		branch := &b.List[i]
-		data = appendVCSFlag(appendText(appendText(data, branch.Name), branch.Head), branch.IsCurrent)
+		data = appendFlag(appendText(appendText(data, branch.Name), branch.Head), branch.IsCurrent)
 		data = appendTime(appendNumber(appendNumber(data, branch.Ahead), branch.Behind), branch.First)
 	}
 	if len(data) > MaxEntry {
-		return appendVCSFlag(data[:head], true)
+		return appendFlag(data[:head], true)
 	}
 	return data
 }
@@ -155,12 +155,4 @@ func VCSSignal(data []byte) string {
 		return ""
 	}
 	return varint.NewReader(data[1:]).ReadString()
-}
-
-// appendVCSFlag appends a flag.
-func appendVCSFlag(data []byte, is bool) []byte {
-	if is {
-		return append(data, 1)
-	}
-	return append(data, 0)
 }

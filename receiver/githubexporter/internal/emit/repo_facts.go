@@ -50,10 +50,9 @@ func (e *Emitter) infoLabels(f *activity.RepoFacts) repoLabels {
 	if f.TemplateKnown {
 		pairs = append(pairs, "template", strconv.FormatBool(f.Template))
 	}
-	if f.TopicsKnown {
-		for _, topic := range e.settings.Topics {
-			has := strconv.FormatBool(slices.Contains(f.Topics, topic))
-			pairs = append(pairs, LabelName("topic_", topic), has)
+	for _, topic := range f.Topics {
+		if slices.Contains(e.settings.Topics, topic.Name) {
+			pairs = append(pairs, LabelName("topic_", topic.Name), strconv.FormatBool(topic.Has))
 		}
 	}
 	for _, p := range f.Properties {

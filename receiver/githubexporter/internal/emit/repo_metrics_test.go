@@ -180,11 +180,12 @@ func TestMetricsByRepositoryOfAStandby(t *testing.T) {
 func TestLabelsOfTopicsAndProperties(t *testing.T) {
 	t.Parallel()
 	e, org := newTestEmitter(t, func(s *Settings) {
-		s.Topics, s.Properties = []string{"go", "team-a"}, []string{"cost.center"}
+		s.Topics, s.Properties = []string{"go", "not-read-yet", "team-a"}, []string{"cost.center"}
 	})
 	fill(org, 2, 0, 0)
 	describe(org, began, 1, activity.RepoFacts{
-		Visibility: "public", Topics: []string{"other", "team-a"}, TopicsKnown: true, PropertiesKnown: true,
+		Visibility: "public", PropertiesKnown: true,
+		Topics:     []activity.Topic{{Name: "go"}, {Name: "other", Has: true}, {Name: "team-a", Has: true}},
 		Properties: []activity.Property{{Name: "cost.center", Value: "4,2"}, {Name: "other", Value: "x"}},
 	}, activity.RepoCounts{})
 	describe(org, began, 2, activity.RepoFacts{Visibility: "public"}, activity.RepoCounts{})
