@@ -14,14 +14,16 @@ import (
 // flow has the histograms of a repository: the totals of all events that are attributed to it, whatever their age.
 type flow struct {
 	totals ledger.RepositoryTotals
-	// starting has the kinds of which the first event was recorded lately. Their histograms are shown with zeros for
-	// Settings.ZeroFor, so that a query that compares two values counts that event.
+	// starting has the kinds of which the first event was recorded lately, or the first one since the repository is
+	// back. Their histograms are shown as they were before for Settings.ZeroFor, so that a query that compares two
+	// values counts that event.
 	starting []startingFlow
 }
 
-// startingFlow is a kind whose histograms start. The times are those of startingTotal.
+// startingFlow is a kind whose histograms start, or start again. The times are those of startingTotal.
 type startingFlow struct {
 	kind                 activity.Kind
+	before               ledger.RepositoryTotals // nil for zeros
 	notBefore, shownFrom int64
 }
 
@@ -46,6 +48,16 @@ func (f *flow) hasEvents(kind activity.Kind) bool {
 	return false
 }
 
+// noteReturn notes that the histograms start again because the repository is back. last is the time of the last visit.
+func (f *flow) noteReturn(last int64) {
+	before := f.totals.Clone()
+	for _, kind := range activity.Kinds() {
+		if kind.IsOfRepository() && f.hasEvents(kind) {
+			f.addStarting(startingFlow{kind: kind, before: before, notBefore: last})
+		}
+	}
+}
+
 // addStarting notes that the histograms of a kind start, unless that is noted already.
 func (f *flow) addStarting(s startingFlow) {
 	if !slices.ContainsFunc(f.starting, func(o startingFlow) bool { return o.kind == s.kind }) {
@@ -53,21 +65,21 @@ func (f *flow) addStarting(s startingFlow) {
 	}
 }
 
-// histogram returns a histogram as it is shown at a time: with zeros while it starts. It returns false for one without
-// events. now is in Unix nanoseconds.
+// histogram returns a histogram as it is shown at a time: as it was before while it starts. It returns false for one
+// without events. now is in Unix nanoseconds.
 func (f *flow) histogram(spec *ledger.HistogramSpec, now int64, zeroFor time.Duration) (ledger.Histogram, bool) {
 	h := f.totals.Histogram(spec)
 	if h.Count() == 0 {
 		return h, false
 	}
-	if f.isStarting(spec.Kind, now, zeroFor) {
-		return ledger.RepositoryTotals(nil).Histogram(spec), true
+	if s := f.startOf(spec.Kind, now, zeroFor); s != nil {
+		return s.before.Histogram(spec), true
 	}
 	return h, true
 }
 
-// isStarting reports whether the histograms of a kind are shown with zeros at a time.
-func (f *flow) isStarting(kind activity.Kind, now int64, zeroFor time.Duration) bool {
+// startOf returns how the histograms of a kind start at a time; nil when they are shown as they are.
+func (f *flow) startOf(kind activity.Kind, now int64, zeroFor time.Duration) *startingFlow {
 	f.starting = slices.DeleteFunc(f.starting, func(s startingFlow) bool {
 		return s.shownFrom != 0 && now-s.shownFrom >= int64(zeroFor)
 	})
@@ -76,10 +88,10 @@ func (f *flow) isStarting(kind activity.Kind, now int64, zeroFor time.Duration) 
 			if s.shownFrom == 0 {
 				s.shownFrom = now
 			}
-			return true
+			return s
 		}
 	}
-	return false
+	return nil
 }
 
 // takeOver drops what starts and may have been shown by the replica that emitted the view until now.

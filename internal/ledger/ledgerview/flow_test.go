@@ -91,6 +91,27 @@ func TestHistogramsStayWhenEventsAreRemovedOrPruned(t *testing.T) {
 	require.Nil(t, v.Histograms(1, noon))
 }
 
+// TestHistogramsOfAReturningRepository checks that what happened while a repository was gone is counted by a query over
+// the time since it is back.
+func TestHistogramsOfAReturningRepository(t *testing.T) {
+	t.Parallel()
+	v := flowView(time.Minute, 0, merged(1, noon, 600))
+	at := noon.Add(time.Hour)
+	h, _ := toMerge(v, at)
+	require.Equal(t, uint64(1), h.Count())
+	applyProgress(v, ledger.RepoProgress{ID: 1, Presence: ledger.PresenceGone, GoneSince: at})
+	visit(v, at.Add(time.Hour))
+	applyProgress(v, ledger.RepoProgress{ID: 1, Presence: ledger.PresenceReadable})
+	live(v, merged(2, at.Add(30*time.Minute), 700))
+	for _, test := range []struct {
+		after time.Duration
+		count uint64
+	}{{0, 1}, {59 * time.Second, 1}, {time.Minute, 2}} {
+		h, _ = toMerge(v, at.Add(2*time.Hour+test.after))
+		require.Equal(t, test.count, h.Count(), test.after)
+	}
+}
+
 // TestHistogramsBeginAtZero checks that the first event of a kind is shown after zeros, and the following ones at once.
 func TestHistogramsBeginAtZero(t *testing.T) {
 	t.Parallel()

@@ -90,6 +90,7 @@ func (v *View) noteReturn(p *ledger.RepoProgress) {
 		v.settings.ZeroFor <= 0 {
 		return
 	}
+	repo.flow.noteReturn(v.visits.last)
 	for n := range repo.series {
 		label := v.accounts.list[n].label
 		if label == nil || repo.totals.starting[label] != nil {
