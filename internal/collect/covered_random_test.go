@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -61,6 +62,8 @@ type randomOrg struct {
 	store   *failingAfter
 	sources []Source
 	log     []string
+	// disabled are the streams that the settings disable.
+	disabled activity.Streams
 
 	mu  sync.Mutex // guards rnd, which readings use too
 	rnd *rand.Rand
@@ -89,7 +92,7 @@ func newRandomOrg(t *testing.T, api github.API, seed uint64) *randomOrg {
 // changeLeader replaces the collector by a new one with another source, as a new leader has.
 func (c *randomOrg) changeLeader(source Source) {
 	settings := c.collector.settings
-	settings.Store, settings.Source = c.store, source
+	settings.Store, settings.Source, settings.DisabledStreams = c.store, source, c.disabled
 	c.collector = New(settings, c.tallies)
 }
 
@@ -136,7 +139,7 @@ func (c *randomOrg) addRandomActivity(d *githubtest.Dataset, from, to time.Time,
 			times = []int{5, 12, 30, 60, 110}[c.rnd.IntN(5)]
 		}
 		kind := c.rnd.IntN(7)
-		if d.Repo(repo).Archived {
+		if d.Repo(repo).Archived || isSwitchedOff(d.Repo(repo)) && kind != 0 {
 			continue
 		}
 		for range times {
@@ -218,8 +221,13 @@ func (c *randomOrg) run() {
 	c.server.Update(func(d *githubtest.Dataset) {
 		for _, name := range randomRepos {
 			d.Repo(name).TransferredTo, d.Repo(name).Archived = "", false
+			if isSwitchedOff(d.Repo(name)) {
+				switchFeatures(d.Repo(name), c.clock.Now())
+			}
 		}
 	})
+	c.disabled = 0
+	c.changeLeader(c.sources[0])
 	c.clock.Advance(26 * time.Hour)
 	c.passAndFill(3)
 	c.requireNoGaps()
@@ -292,11 +300,37 @@ func (c *randomOrg) injectFaults() (what string) {
 		what += "; moved " + name
 	}
 	if c.rnd.IntN(12) == 0 {
+		c.disabled ^= activity.FlowStreams
+		c.changeLeader(c.sources[c.rnd.IntN(len(c.sources))])
+		what += fmt.Sprintf("; disabled by the settings: %q", c.disabled)
+	}
+	if c.rnd.IntN(12) == 0 {
+		name := randomRepos[c.rnd.IntN(len(randomRepos))]
+		c.server.Update(func(d *githubtest.Dataset) { switchFeatures(d.Repo(name), c.clock.Now()) })
+		what += "; pull requests and issues off, or on again: " + name
+	}
+	if c.rnd.IntN(12) == 0 {
 		name := randomRepos[c.rnd.IntN(len(randomRepos))]
 		c.server.Update(func(d *githubtest.Dataset) { d.Repo(name).Archived = !d.Repo(name).Archived })
 		what += "; archived, or no more: " + name
 	}
 	return what
+}
+
+// isSwitchedOff reports whether pull requests and issues of a repository are switched off.
+func isSwitchedOff(r *githubtest.Repo) bool {
+	n := len(r.PullsOff)
+	return n > 0 && r.PullsOff[n-1].End.IsZero()
+}
+
+// switchFeatures switches pull requests and issues of a repository off, or on again.
+func switchFeatures(r *githubtest.Repo, now time.Time) {
+	if n := len(r.PullsOff); isSwitchedOff(r) {
+		r.PullsOff[n-1].End = now
+	} else {
+		r.PullsOff = append(r.PullsOff, githubtest.Period{Start: now})
+	}
+	r.IssuesOff = slices.Clone(r.PullsOff)
 }
 
 // randomMatch matches one kind of request, of one repository or of all.
@@ -385,6 +419,9 @@ func (c *randomOrg) requireCoveredRecorded() {
 func isCovered(cov *ledger.Coverage, r *ledger.RepoCoverage, h *dataEvent) bool {
 	s, at := h.event.Kind.Stream(), h.event.Time
 	if at.Before(r.Since) || !at.Before(cov.PassEdge(r)) {
+		return false
+	}
+	if r.Signals.Disabled.Has(s) && !at.Before(r.Signals.DisabledSince) {
 		return false
 	}
 	if s == activity.StreamCommits && (!h.pushed.Before(cov.RepoEdge(r, s)) ||

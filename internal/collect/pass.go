@@ -89,7 +89,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 	missed := todo.missedProgress(run.read, run.observed)
 	b := ledger.Batch{
 		Basis: todo.basis, Progress: ledger.Progress{Edge: todo.start, Repos: missed},
-		Entries: c.stocks.missed(missed, todo.start),
+		Entries: c.stocks.missed(missed),
 	}
 	if err := c.advanceEdge(ctx, fence, &result, b); err != nil {
 		return result, err

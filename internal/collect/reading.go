@@ -56,6 +56,14 @@ func (r *reading) extendCovered(result *github.ReadResult) {
 	}
 }
 
+// unreadSince returns since when a stream was not read before this reading.
+func (r *reading) unreadSince(s activity.Stream) time.Time {
+	if w := r.deferred[s]; !w.IsEmpty() {
+		return w.Start
+	}
+	return r.windows[s].Start
+}
+
 // progress returns what a reading with this result has covered and missed. A stream that failed has a gap and is read
 // in every pass until the gap is closed, whatever its signals are: so the signals can be recorded for the other
 // streams.

@@ -41,7 +41,9 @@ type stocks struct {
 type stockState struct {
 	// seen is when the stored stock was read, updated the newest update that was known then; zero for never.
 	seen, updated moment
-	// isDue says that it has to be read, isMarked that the store has it as due.
+	// due is since when the stored stock may be outdated; zero while it is not. It stays until the stock is read again.
+	due moment
+	// isDue says that it has to be read, isMarked that the store has due.
 	isDue, isMarked bool
 	// isDoubtful says that it has to be read without the former one.
 	isDoubtful bool
@@ -134,27 +136,30 @@ func (s *stocks) disable(repo int64, stream activity.Stream, start time.Time) {
 	if state == nil {
 		return
 	}
-	if state.seen != 0 && !state.isMarked {
-		s.outdated = append(s.outdated, dueEntry(repo, stream, start))
+	if entry, ok := state.mark(repo, stream, start); ok {
+		s.outdated = append(s.outdated, entry)
 	}
 	delete(s.states, RepoStream{repo, stream})
 }
 
-// dueEntry returns the entry of a stock that has to be read again since a time.
-func dueEntry(repo int64, stream activity.Stream, since time.Time) ledger.Entry {
-	return ledger.Entry{EntryKey: ledger.StockDueKey(repo, stream), Observed: since}
-}
-
-// setDue makes a stock due, and returns the entry to commit with the reason; false where the store has it as due, or
-// has no stock. The lock must be held.
-func (s *stocks) setDue(repo int64, stream activity.Stream, start time.Time) (ledger.Entry, bool) {
+// setDue makes a stock due that may be outdated since a time, and returns the entry to commit with the reason; false
+// where the store has it as due, or has no stock. The lock must be held.
+func (s *stocks) setDue(repo int64, stream activity.Stream, since time.Time) (ledger.Entry, bool) {
 	state := s.state(repo, stream)
 	state.isDue = true
-	if state.isMarked || state.seen == 0 {
+	return state.mark(repo, stream, since)
+}
+
+// mark notes that the stored stock may be outdated since a time, or since an earlier one that was noted before, and
+// returns the entry that says so; false where the store has the entry, or no stock.
+func (s *stockState) mark(repo int64, stream activity.Stream, since time.Time) (ledger.Entry, bool) {
+	if s.isMarked || s.seen == 0 {
 		return ledger.Entry{}, false
 	}
-	state.isMarked = true
-	return dueEntry(repo, stream, start), true
+	if s.isMarked = true; s.due == 0 {
+		s.due = max(momentOf(since), s.seen+1)
+	}
+	return ledger.Entry{EntryKey: ledger.StockDueKey(repo, stream), Observed: s.due.time()}, true
 }
 
 // moved makes the stocks due that a reading shows to have moved, and those whose stream could not be read. It returns
@@ -177,7 +182,7 @@ func (s *stocks) moved(todo *reading, result *github.ReadResult) []ledger.Entry 
 		if result.Failed[stream] == nil && !newest.After(state.updated.time()) && !state.isUnsettled() && !state.isDue {
 			continue
 		}
-		if entry, ok := s.setDue(repo.ID, stream, todo.observed); ok {
+		if entry, ok := s.setDue(repo.ID, stream, todo.unreadSince(stream)); ok {
 			entries = append(entries, entry)
 		}
 		state.updated = momentOf(laterOf(state.updated.time(), newest))
@@ -187,7 +192,7 @@ func (s *stocks) moved(todo *reading, result *github.ReadResult) []ledger.Entry 
 }
 
 // missed makes the stocks due whose streams were not read, and returns the entries that say so.
-func (s *stocks) missed(list []ledger.RepoProgress, start time.Time) []ledger.Entry {
+func (s *stocks) missed(list []ledger.RepoProgress) []ledger.Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var entries []ledger.Entry
@@ -196,7 +201,7 @@ func (s *stocks) missed(list []ledger.RepoProgress, start time.Time) []ledger.En
 			if missed.Stream != activity.StreamPulls && missed.Stream != activity.StreamIssues {
 				continue
 			}
-			if entry, ok := s.setDue(list[i].ID, missed.Stream, start); ok {
+			if entry, ok := s.setDue(list[i].ID, missed.Stream, missed.Window.Start); ok {
 				entries = append(entries, entry)
 			}
 		}

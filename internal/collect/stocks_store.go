@@ -68,8 +68,9 @@ func (c *Collector) loadStockStates(ctx context.Context, ids []int64, states map
 	for _, id := range ids {
 		for _, stream := range stockStreams {
 			state := states[RepoStream{id, stream}]
-			if state != nil && entries[ledger.StockDueKey(id, stream)].Observed.After(state.seen.time()) {
-				state.isDue, state.isMarked = true, true
+			due := entries[ledger.StockDueKey(id, stream)].Observed
+			if state != nil && due.After(state.seen.time()) {
+				state.due, state.isDue, state.isMarked = momentOf(due), true, true
 			}
 		}
 	}
