@@ -68,6 +68,8 @@ type systemSettings struct {
 	redis                    []string // more lines of its configuration
 	oneToken                 bool     // for all replicas
 	log                      string   // its level, info when empty
+
+	adapt func(receiver string) string // changes the settings of the receivers
 }
 
 // startSystem starts a system with its replicas.
@@ -103,15 +105,13 @@ func (s *system) run(t *testing.T) {
 	for _, token := range s.tokens {
 		redis := startProxy(t, s.redis.Address)
 		block := fmt.Sprintf("{endpoints: [%q]}", redis.Listen)
-		r := startReplicaLogging(
-			t,
-			cmp.Or(s.plan.log, "info"),
-			"redis: "+block,
-			block,
-			fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
-				s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github,
-				cmp.Or(s.plan.sweep, "5s")),
-		)
+		receiver := fmt.Sprintf(backfillConfig, org, token, s.plan.interval, s.plan.lookback,
+			s.server.URL, s.rabbit.URL(), s.plan.rabbit, s.plan.backfill, s.plan.github,
+			cmp.Or(s.plan.sweep, "5s"))
+		if s.plan.adapt != nil {
+			receiver = s.plan.adapt(receiver)
+		}
+		r := startReplicaLogging(t, cmp.Or(s.plan.log, "info"), "redis: "+block, block, receiver)
 		r.redis = redis
 		s.replicas = append(s.replicas, r)
 	}
@@ -214,6 +214,7 @@ func (a *jobAudit) publishedJobs() []backfill.Job {
 
 // jobEnds returns when jobs ended, by id, as the replicas log it.
 func (s *system) jobEnds() map[string]time.Time {
+	const message = "A backfill job has ended."
 	ended := make(map[string]time.Time)
 	for _, r := range s.replicas {
 		for line := range strings.Lines(r.Output()) {
@@ -222,7 +223,7 @@ func (s *system) jobEnds() map[string]time.Time {
 				Msg  string    `json:"msg"`
 				Job  string    `json:"job"`
 			}
-			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "A backfill job has ended." {
+			if strings.Contains(line, message) && json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == message {
 				ended[entry.Job] = entry.Time
 			}
 		}
@@ -261,23 +262,26 @@ func (s *system) awaitEmptyQueues(t *testing.T, dead int) {
 }
 
 // TestBackfillFaults: for two minutes GitHub responds with errors, limits or nothing for some streams of some
-// repositories, while events happen in all of them. When the faults end, every metric becomes correct, with about one
-// job for each window.
+// repositories, while events happen in all of them. Meanwhile no fact and no number of what is open is shown that was
+// not true. When the faults end, every metric becomes correct, with about one job for each window.
 func TestBackfillFaults(t *testing.T) {
 	t.Parallel()
-	const faulty = 2 * time.Minute
-	data := newActiveOrg(24, 10*24*time.Hour, 3*time.Hour)
+	const faulty, repositories = 2 * time.Minute, 24
+	data := newActiveOrg(repositories, 10*24*time.Hour, 3*time.Hour)
 	for i := range data.Repos { // and every ten seconds in the end
 		addBurst(data, data.Repos[i].Name, i, 5*time.Minute, 10*time.Second)
 	}
+	described := describeState(data.Clone())
 	timeline := githubtest.EndingAt(data, 4*time.Minute, time.Now().Add(45*time.Second), 1)
 	s := startSystem(t, systemSettings{
-		data: data, timeline: timeline, replicas: 3, interval: 3 * time.Second, lookback: 480 * time.Hour, log: "debug",
+		data: described, adapt: withState, timeline: timeline, replicas: 3, interval: 3 * time.Second,
+		lookback: 480 * time.Hour, log: "debug",
 		backfill: ", max_attempts: 100, coalesce_window: " + coalesceAround(time.Now().Add(5*time.Minute)).String(),
 		sweep:    "30s", // jobs that wait for a busy worker are not published again within it
 	})
 	timeline = s.server.Timeline()
 	awaitDrained(t, s.replicas)
+	watch, began := watchState(t, s.replicas), time.Now()
 	published := startJobAudit(t, s.rabbit)
 
 	rnd := rand.New(rand.NewPCG(4, 2))
@@ -291,7 +295,7 @@ func TestBackfillFaults(t *testing.T) {
 		githubtest.Fault{Match: githubtest.Match{Operation: "Activities"}, Effect: githubtest.Status(500)},
 	) // each repository is a query of its own
 	matches := []githubtest.Match{{Operation: "Activity"}, {Route: "/repos/{owner}/{repo}/issues/comments"}}
-	for i, repo := range data.Repos {
+	for i, repo := range data.Repos[:repositories] {
 		if i%2 == 0 {
 			continue
 		}
@@ -320,6 +324,11 @@ func TestBackfillFaults(t *testing.T) {
 	awaitDrained(t, s.replicas)
 	s.awaitEmptyQueues(t, 0)
 	compareWithData(t, startPrometheus(t, s.replicas[0].metrics), data, timeline, visible)
+	expected := newExpectedState(described, timeline, "graphql")
+	awaitState(t, s.replicas, expected.at(visible))
+	history := newStateHistory(expected)
+	history.add(expected, began.Add(-time.Minute), visible)
+	watch.requireTrue(t, history)
 	// What fails again after its job has ended is missing again, and a job of its own.
 	jobs, windows := published.publishedJobs(), make(map[activity.Window]bool)
 	for _, job := range jobs {
