@@ -315,8 +315,8 @@ func TestUndecodableValues(t *testing.T) {
 				}
 				return nil
 			})
-			require.Positive(t, f.count(t.Context(), `gh_exporter_invalid_values_total{org="acme"}`))
-			require.Zero(t, f.count(t.Context(), `gh_exporter_gaps{org="acme"}`))
+			f.awaitValue(t, 1, `gh_exporter_invalid_values_total{org="acme"}`, atLeast)
+			f.awaitValue(t, 0, `gh_exporter_gaps{org="acme"}`)
 			require.Zero(t, f.count(t.Context(), `gh_exporter_scrape_runs_total{org="acme",result="partial"}`))
 			f.requireNoCooldown(t)
 		})

@@ -6,6 +6,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -130,11 +131,13 @@ func (m *missedDay) awaitFollowerConsumes(t *testing.T) {
 func (m *missedDay) requireOneJob(t *testing.T, source string) {
 	t.Helper()
 	var jobs []backfill.Job
-	for _, job := range m.jobs.publishedJobs() {
-		if job.Source != "" {
-			jobs = append(jobs, job)
+	eventually(t, 30*time.Second, func() error { // the copy of the job may come after what it has led to
+		jobs = slices.DeleteFunc(m.jobs.publishedJobs(), func(job backfill.Job) bool { return job.Source == "" })
+		if len(jobs) == 0 {
+			return errors.New("no job was published")
 		}
-	}
+		return nil
+	})
 	require.Len(t, jobs, 1)
 	require.Equal(t, source, jobs[0].Source)
 	require.Equal(t, m.newest, jobs[0].Window.Start.Format(time.DateOnly))
@@ -183,7 +186,7 @@ func TestCopilotMissedDay(t *testing.T) {
 	m.moveOn(t, copilottest.LinkIsBusy)
 	m.await(t, m.withMissedDay())
 	m.requireOneJob(t, backfill.SourceCopilot)
-	require.Contains(t, m.follower.Output(), missedDayRead)
+	awaitLog(t, m.follower.Process, missedDayRead)
 	require.NotContains(t, m.leader.Output(), missedDayRead)
 	for _, r := range []*replica{m.leader, m.follower} {
 		r.awaitValue(t, 1, `gh_exporter_copilot_report_download_total{result="success",scope="org_users"}`, atLeast)
@@ -262,8 +265,16 @@ func TestCopilotMissedDayOfEnterprise(t *testing.T) {
 	m.hold.Unlock()
 	m.await(t, m.withMissedDay())
 	m.requireOneJob(t, backfill.SourceCopilotEnterprise)
-	reads := strings.Count(m.leader.Output(), missedDayRead) + strings.Count(m.follower.Output(), missedDayRead)
-	require.Equal(t, 1, reads)
+	reads := func() int {
+		return strings.Count(m.leader.Output(), missedDayRead) + strings.Count(m.follower.Output(), missedDayRead)
+	}
+	eventually(t, 30*time.Second, func() error {
+		if reads() == 0 {
+			return errors.New("no replica has logged that it read the day")
+		}
+		return nil
+	})
+	require.Equal(t, 1, reads())
 }
 
 // TestCopilotMissedDayWithoutBroker: while no job can be published, the leader reads the day itself.
@@ -274,7 +285,7 @@ func TestCopilotMissedDayWithoutBroker(t *testing.T) {
 	m.moveOn(t, copilottest.LinkIsBusy)
 	m.await(t, m.withMissedDay())
 	require.NotContains(t, m.follower.Output(), missedDayRead)
-	require.Contains(t, m.leader.Output(), "users_1d_"+m.newest)
+	awaitLog(t, m.leader.Process, "users_1d_"+m.newest)
 	m.leader.awaitValue(t, 0, fmt.Sprintf(
 		`gh_exporter_backfill_jobs_enqueued_total{org=%q,reason="copilot_download_failed"}`, org))
 }

@@ -239,11 +239,11 @@ func TestForbiddenForAWhile(t *testing.T) {
 			require.True(t, there)
 			require.InDelta(t, before[name], commits, 0)
 		}
-		require.Contains(t, gx.Output(), "3 repositories that were readable are forbidden to the credential")
-		require.Contains(t, gx.Output(), forbiddenText)
+		awaitLog(t, gx.Process, "3 repositories that were readable are forbidden to the credential")
+		awaitLog(t, gx.Process, forbiddenText)
 		if gx.health != "" {
 			gx.awaitHealth(t, expectedHealth{"leader", "degraded", "github", false}, healthTimeout)
-			require.Contains(t, gx.healthz(t).detail("github"), forbiddenText)
+			gx.awaitDetail(t, "github", forbiddenText)
 		}
 		require.Zero(t, gx.count(t.Context(), fmt.Sprintf(`gh_exporter_backfill_dlq_total{org=%q}`, org)))
 		server.Update(func(d *githubtest.Dataset) { forbid(d, nil) })
@@ -262,6 +262,17 @@ func TestForbiddenForAWhile(t *testing.T) {
 // detail returns the detail of a dependency.
 func (p healthPage) detail(dependency string) string {
 	return p.Components["Receiver:githubexporter"].Dependencies[dependency].Detail
+}
+
+// awaitDetail waits until the health page has a detail of a dependency.
+func (r *replica) awaitDetail(t *testing.T, dependency, text string) {
+	t.Helper()
+	eventually(t, healthTimeout, func() error {
+		if detail := r.healthz(t).detail(dependency); !strings.Contains(detail, text) {
+			return fmt.Errorf("the detail of %s is %q, want %q", dependency, detail, text)
+		}
+		return nil
+	})
 }
 
 // TestForbiddenAtFirstContact: a warning has the number of the repositories that the credential never could read, with
@@ -286,7 +297,7 @@ func TestForbiddenAtFirstContact(t *testing.T) {
 			gx.awaitPasses(t, "partial", 2)
 			gx.awaitSum(t, "gh_activity_commits_total", "repo-00", 5)
 			for _, text := range texts {
-				require.Contains(t, gx.Output(), text)
+				awaitLog(t, gx.Process, text)
 			}
 			gx.awaitHealth(t, expectedHealth{"leader", "degraded", "github", false}, healthTimeout)
 			server.Update(

@@ -186,7 +186,7 @@ func TestTwoStaticLeaders(t *testing.T) {
 	second.awaitLeads(t, "acme", true)
 	first.awaitLeads(t, "acme", false)
 	first.awaitHealth(t, expectedHealth{"follower", "degraded", "leadership", false}, healthTimeout)
-	require.Contains(t, first.healthz(t).detail("leadership"), "two elections lead it")
+	first.awaitDetail(t, "leadership", "two elections lead it")
 	asked := e.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "one" })
 	for range 15 { // longer than it would wait for a leader that is silent
 		second.awaitPass(t, "acme")
@@ -196,7 +196,7 @@ func TestTwoStaticLeaders(t *testing.T) {
 		asked,
 		e.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Credential == "one" }),
 	)
-	require.Equal(t, 1, strings.Count(first.Output(), refused))
+	awaitLogCount(t, first.Process, 1, refused)
 	require.Len(t, e.acceptedFences(t, "acme"), 2, "they do not replace each other again and again")
 	second.awaitHealth(t, expectedHealth{"leader", "healthy", "leadership", true}, healthTimeout)
 	second.Stop()
@@ -240,14 +240,13 @@ func TestElectorCannotElect(t *testing.T) {
 				r.awaitHealth(t, expectedHealth{"follower", mode, "leadership", false}, 30*time.Second)
 				t.Logf("%s after %s: %s", mode, time.Since(stopped).Round(time.Second),
 					r.healthz(t).detail("leadership"))
-				require.Contains(t, r.healthz(t).detail("leadership"), test.reason)
+				r.awaitDetail(t, "leadership", test.reason)
 			}
-			require.Equal(t, 2, strings.Count(r.Output(), "No replica leads the organization"),
-				"degraded, and not ready")
+			awaitLogCount(t, r.Process, 2, "No replica leads the organization") // degraded, and not ready
 			require.LessOrEqual(t, strings.Count(r.Output(), "Leader election backend"), 1)
 			former.start(t)
 			r.awaitHealth(t, expectedHealth{"follower", expectedMode(test.reports), "leadership", true}, 30*time.Second)
-			require.Equal(t, 1, strings.Count(r.Output(), "A replica leads the organization again."))
+			awaitLogCount(t, r.Process, 1, "A replica leads the organization again.")
 		})
 	}
 }

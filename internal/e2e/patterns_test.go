@@ -218,7 +218,7 @@ func TestWhatACredentialLacks(t *testing.T) {
 				Effect: githubtest.Headers(http.Header{"Sunset": {"Thu, 31 Dec 2026 23:59:59 GMT"}}),
 			})
 			shows(announced, 2)
-			require.Equal(t, 1, strings.Count(gx.Output(), "GitHub announced the deprecation of an endpoint"))
+			awaitLogCount(t, gx.Process, 1, "GitHub announced the deprecation of an endpoint")
 			require.Contains(t, gx.Output(), "Sunset: Thu, 31 Dec 2026 23:59:59 GMT")
 
 			// What needs the permission is not wanted any more.

@@ -86,7 +86,7 @@ func (o *outage) awaitOutageLogged(t *testing.T, began time.Time) {
 			}
 			return nil
 		})
-		require.Contains(t, r.Output(), "Failed to read Redis")
+		awaitLog(t, r.Process, "Failed to read Redis")
 	}
 }
 
@@ -121,7 +121,7 @@ func TestRedisRestarts(t *testing.T) {
 	o.awaitCorrect(t)
 	require.NotEqual(t, began, client.HGet(t.Context(), "gx:1:{"+org+"}:meta", "epoch").Val())
 	for _, r := range o.replicas {
-		require.Contains(t, r.Output(), "Store was reset or replaced")
+		awaitLog(t, r.Process, "Store was reset or replaced")
 	}
 }
 

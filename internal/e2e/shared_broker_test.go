@@ -121,7 +121,7 @@ func TestSharedBroker(t *testing.T) {
 		require.LessOrEqual(t, strings.Count(d.Output(), "Another deployment shares this queue"), 1)
 		other := deployments[1-i].org
 		if n > 0 {
-			require.Contains(t, d.Output(), fmt.Sprintf("%q", other))
+			awaitLog(t, d.Process, fmt.Sprintf("%q", other))
 		}
 		_, err = d.value(t.Context(), fmt.Sprintf("gh_exporter_queue_depth{queue=%q}", "gh.backfill.jobs."+other))
 		require.Error(t, err, "its queue is not this deployment's")

@@ -50,6 +50,18 @@ func awaitLog(t *testing.T, gx *proctest.Process, text string) {
 	})
 }
 
+// awaitLogCount waits until a log has a text, and requires that it has it so many times.
+func awaitLogCount(t *testing.T, gx *proctest.Process, want int, text string) {
+	t.Helper()
+	eventually(t, 20*time.Second, func() error {
+		if n := strings.Count(gx.Output(), text); n < want {
+			return fmt.Errorf("the log has it %d times, want %d: %s", n, want, text)
+		}
+		return nil
+	})
+	require.Equal(t, want, strings.Count(gx.Output(), text), text)
+}
+
 // TestMessagesAtStart: a wrong endpoint or organization is reported in the first lines of the log.
 func TestMessagesAtStart(t *testing.T) {
 	t.Parallel()
