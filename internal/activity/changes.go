@@ -40,8 +40,9 @@ type Changes struct {
 type VCSChange struct {
 	Number int64
 	State  ChangeState
-	// Head and Base are the names of the branches.
+	// Head and Base are the names of the branches. IsFork says that Head is one of another repository.
 	Head, Base string
+	IsFork     bool
 	Created    time.Time
 	// Since is the time since which the pull request is in its state; zero where it was not read.
 	Since time.Time

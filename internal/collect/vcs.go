@@ -232,7 +232,8 @@ func (r *vcsRun) signalOf(part ledger.VCSPart, repo *ledger.RepoCoverage, valida
 		return r.settled("pushed "+formatUnix(s.PushedAt), s.PushedAt)
 	}
 	d := &r.settings.Details
-	scope := fmt.Sprintf("%d %t %t %t ", d.MaxRows, d.States, d.Approvals, d.Lines)
+	const version = 2 // of the document: one of a former version is read again
+	scope := fmt.Sprintf("%d %d %t %t %t ", version, d.MaxRows, d.States, d.Approvals, d.Lines)
 	switch {
 	case s.Streams.Has(activity.StreamPulls):
 		latest := s.Pulls

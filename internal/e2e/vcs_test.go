@@ -57,7 +57,10 @@ func vcsData(now time.Time) *githubtest.Dataset {
 	merged, closed := ago(20), ago(30)
 	data.Pulls = []githubtest.Pull{
 		{Repo: "one", Number: 1, Login: new("ada"), CreatedAt: ago(10), Additions: 7, Deletions: 2},
-		{Repo: "one", Number: 2, Login: new("ada"), CreatedAt: ago(9), Draft: true, ReadyAt: []time.Time{ago(5)}},
+		{
+			Repo: "one", Number: 2, Login: new("ada"), CreatedAt: ago(9), Draft: true, ReadyAt: []time.Time{ago(5)},
+			Head: "fix/a",
+		},
 		{Repo: "one", Number: 3, Login: new("ada"), CreatedAt: ago(8), Draft: true},
 		{Repo: "one", Number: 4, Login: new("ada"), CreatedAt: ago(40), MergedAt: &merged, ClosedAt: &merged},
 		{Repo: "one", Number: 5, Login: new("ada"), CreatedAt: ago(41), ClosedAt: &closed},
@@ -85,6 +88,14 @@ func vcsSeries(server *githubtest.Server, metric string, labels ...string) strin
 	return metric + "{" + strings.Join(all, ",") + "}"
 }
 
+// vcsHead returns the label with the branch of a pull request.
+func vcsHead(n int) string {
+	if n == 2 {
+		return `vcs_ref_head_name="fix/a"`
+	}
+	return fmt.Sprintf(`vcs_ref_head_name="change-%d"`, n)
+}
+
 // vcsState is what a test changes in the data.
 type vcsState struct {
 	// open and closed are numbers of pull requests, pushed is how many commits were pushed to the default branch, and
@@ -99,7 +110,6 @@ func vcsExpected(server *githubtest.Server, api string, now *vcsState) map[strin
 	open := now.open
 	series := func(metric string, labels ...string) string { return vcsSeries(server, metric, labels...) }
 	state := func(s string) string { return series("vcs_change_count", fmt.Sprintf("vcs_change_state=%q", s)) }
-	head := func(n int) string { return fmt.Sprintf(`vcs_ref_head_name="change-%d"`, n) }
 	const base = `vcs_ref_base_name="main"`
 	branches := map[string][2]int{
 		"fix/a": {2 + now.fixed, 1 + now.pushed}, "merged": {0, 2 + now.pushed}, "gone": {1, now.pushed},
@@ -109,19 +119,24 @@ func vcsExpected(server *githubtest.Server, api string, now *vcsState) map[strin
 	}
 	want := map[string]float64{
 		state("open"): float64(open), state("wip"): 1,
-		series("vcs_contributor_count"):                              2,
-		`vcs_repository_count{vcs_owner_name="acme"}`:                1,
-		series("vcs_ref_count", `vcs_ref_type="branch"`):             float64(1 + len(branches)),
-		series("vcs_ref_count", `vcs_ref_type="tag"`):                2,
-		series("vcs_change_time_to_merge_seconds", head(4), base):    20 * 3600,
-		series("vcs_change_time_to_approval_seconds", head(4), base): 10 * 3600,
+		series("vcs_contributor_count"):                                 2,
+		`vcs_repository_count{vcs_owner_name="acme"}`:                   1,
+		series("vcs_ref_count", `vcs_ref_type="branch"`):                float64(1 + len(branches)),
+		series("vcs_ref_count", `vcs_ref_type="tag"`):                   2,
+		series("vcs_change_time_to_merge_seconds", vcsHead(4), base):    20 * 3600,
+		series("vcs_change_time_to_approval_seconds", vcsHead(4), base): 10 * 3600,
 		state("closed"): float64(now.closed), state("merged"): 1,
 	}
 	for name, numbers := range branches {
 		for i, direction := range []string{"ahead", "behind"} {
-			want[series("vcs_ref_revisions_delta", fmt.Sprintf("vcs_ref_head_name=%q", name), base,
-				`vcs_ref_base_type="branch"`, `vcs_ref_head_type="branch"`,
-				fmt.Sprintf("vcs_revision_delta_direction=%q", direction))] = float64(numbers[i])
+			labels := []string{
+				fmt.Sprintf("vcs_ref_head_name=%q", name), base, `vcs_ref_base_type="branch"`,
+				`vcs_ref_head_type="branch"`, fmt.Sprintf("vcs_revision_delta_direction=%q", direction),
+			}
+			if name == "fix/a" {
+				labels = append(labels, `vcs_change_id="2"`)
+			}
+			want[series("vcs_ref_revisions_delta", labels...)] = float64(numbers[i])
 		}
 	}
 	for n, lines := range map[int][2]float64{1: {7, 2}, 2: {}, 3: {}} {
@@ -129,7 +144,7 @@ func vcsExpected(server *githubtest.Server, api string, now *vcsState) map[strin
 			continue
 		}
 		for i, kind := range []string{"added", "removed"} {
-			want[series("vcs_ref_lines_delta", fmt.Sprintf(`vcs_change_id="%d"`, n), head(n), base,
+			want[series("vcs_ref_lines_delta", fmt.Sprintf(`vcs_change_id="%d"`, n), vcsHead(n), base,
 				`vcs_ref_base_type="branch"`, `vcs_ref_head_type="branch"`,
 				fmt.Sprintf("vcs_line_change_type=%q", kind))] = lines[i]
 		}
@@ -159,7 +174,7 @@ func vcsDurations(server *githubtest.Server, api string, now *vcsState) map[stri
 	}
 	duration := func(state string, n int, d time.Duration) {
 		durations[vcsSeries(server, "vcs_change_duration_seconds", fmt.Sprintf("vcs_change_state=%q", state),
-			fmt.Sprintf(`vcs_ref_head_name="change-%d"`, n))] = d
+			vcsHead(n))] = d
 	}
 	duration("open", 2, 5*time.Hour)
 	duration("wip", 3, 8*time.Hour)

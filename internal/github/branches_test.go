@@ -70,8 +70,10 @@ func branchData() *githubtest.Dataset {
 	}
 	at := sha(1)
 	data.Repos[0].Resets = []githubtest.Reset{
-		{Branch: "merged", SHA: at, At: ago(79 * time.Hour)}, {Branch: "equal", SHA: sha(2), At: ago(79 * time.Hour)},
-		{Branch: "gone", SHA: at, At: ago(79 * time.Hour)}, {Branch: "gone", At: ago(70 * time.Hour)},
+		{Branch: "merged", SHA: at, At: ago(79 * time.Hour)},
+		{Branch: "equal", SHA: sha(2), At: ago(79 * time.Hour)},
+		{Branch: "gone", SHA: at, At: ago(79 * time.Hour)},
+		{Branch: "gone", At: ago(70 * time.Hour)},
 	}
 	onBranch(data, "feat/a b#1", ago(60*time.Hour), at)     // 3
 	onBranch(data, "feat/a b#1", ago(50*time.Hour), sha(3)) // 4

@@ -136,6 +136,7 @@ type changeNode struct {
 	MergedAt  *time.Time `json:"mergedAt"`
 	HeadRef   string     `json:"headRefName"`
 	BaseRef   string     `json:"baseRefName"`
+	IsFork    bool       `json:"isCrossRepository"`
 	Additions *uint64    `json:"additions"`
 	Deletions *uint64    `json:"deletions"`
 	// Timeline is nil when it was not requested.
@@ -246,6 +247,7 @@ func changeRowsOf(nodes []*changeNode) []activity.VCSChange {
 		row := activity.VCSChange{
 			Number: n.Number, State: openState(n.IsDraft), Created: wholeSeconds(n.CreatedAt),
 			Head: transport.Printable(n.HeadRef), Base: transport.Printable(n.BaseRef),
+			IsFork: n.IsFork,
 		}
 		if n.Timeline != nil {
 			row.Since = row.Created

@@ -74,6 +74,7 @@ func (r *changesReader) listREST(
 			Number: int64(row.GetNumber()), State: openState(row.GetDraft()),
 			Created: wholeSeconds(row.GetCreatedAt().Time),
 			Head:    transport.Printable(row.GetHead().GetRef()), Base: transport.Printable(row.GetBase().GetRef()),
+			IsFork: row.GetHead().GetRepo().GetID() != row.GetBase().GetRepo().GetID(),
 		}
 		switch {
 		case row.MergedAt != nil:

@@ -44,6 +44,7 @@ func changesData() *githubtest.Dataset {
 	pull(data, 1, ago(9*time.Hour))
 	draft := pull(data, 2, ago(8*time.Hour))
 	draft.Draft, draft.Additions, draft.Deletions = true, 30, 4
+	draft.Head, draft.IsFork = "patch-1", true
 	ready := pull(data, 3, ago(7*time.Hour))
 	ready.Draft, ready.ReadyAt = true, []time.Time{ago(3 * time.Hour)}
 	closed, merged, mergedLater := ago(6*time.Hour), ago(5*time.Hour), ago(4*time.Hour)
@@ -78,6 +79,7 @@ func TestReadChanges(t *testing.T) {
 			row(5, activity.ChangeMerged, 20*time.Hour, 5*time.Hour),
 			row(6, activity.ChangeMerged, 10*time.Hour, 4*time.Hour),
 		}}
+		want.List[1].Head, want.List[1].IsFork = "patch-1", true
 		n := activity.KnownNumber
 		want.Count[activity.ChangeOpen], want.Count[activity.ChangeWIP] = n(2), n(1)
 		if api == github.APIGraphQL {

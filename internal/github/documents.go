@@ -101,8 +101,8 @@ func addFragments(doc *ast.QueryDocument, set ast.SelectionSet) {
 	}
 }
 
-// newGroupQueries makes the queries of a template for 1 to most items, by their number. In the text, an item is named by
-// its index.
+// newGroupQueries makes the queries of a template for 1 to most items, by their number. In the text, an item is named
+// by its index.
 func newGroupQueries(name string, most int) map[int]document {
 	source := template.Must(template.ParseFS(documents, "queries/"+strings.ToLower(name)+".graphql.tmpl"))
 	queries := make(map[int]document, most)

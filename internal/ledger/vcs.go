@@ -29,7 +29,7 @@ const (
 
 // The first bytes of the documents. Later versions append to a document, or have another one.
 const (
-	changesVersion      = 1
+	changesVersion      = 2
 	contributorsVersion = 1
 	branchesVersion     = 1
 )
@@ -40,7 +40,8 @@ var ErrVCS = errors.New("not a part of the metrics vcs")
 // EncodeVCSChanges returns the data of an entry (VCSChanges) with the signal under which it was read:
 //
 //	version │ signal │ the numbers by state, each plus one and 0 where it is unknown │ 1 if the list is cut │ for each
-//	pull request: its number less the one before, state, head, base, Created, Since, Approved, lines added and removed
+//	pull request: its number less the one before, state, 1 if it is from a fork, head, base, Created, Since, Approved,
+//	lines added and removed
 //
 // Texts are after their lengths, numbers are varints, times are seconds since 1970 and 0 for none. What is too large
 // for an entry has no list and is cut.
@@ -55,7 +56,7 @@ func EncodeVCSChanges(signal string, c *activity.Changes) []byte {
 	for i := range c.List {
 		p := &c.List[i]
 		data = binary.AppendUvarint(data, uint64(max(0, p.Number-last)))
-		data = binary.AppendUvarint(data, uint64(p.State))
+		data = appendFlag(binary.AppendUvarint(data, uint64(p.State)), p.IsFork)
 		data = appendText(appendText(data, p.Head), p.Base)
 		data = appendTime(appendTime(appendTime(data, p.Created), p.Since), p.Approved)
 		data = appendNumber(appendNumber(data, p.Added), p.Removed)
@@ -80,6 +81,7 @@ func DecodeVCSChanges(data []byte) (signal string, c activity.Changes, err error
 		p := activity.VCSChange{
 			Number: last + step,
 			State:  activity.ChangeState(in.ReadUvarint(activity.NumChangeStates - 1)), //nolint:gosec // 2 bits
+			IsFork: in.ReadUvarint(1) == 1,
 			Head:   in.ReadString(), Base: in.ReadString(),
 			Created: readTime(in), Since: readTime(in), Approved: readTime(in),
 			Added: readNumber(in), Removed: readNumber(in),

@@ -23,7 +23,8 @@ func sampleChanges() activity.Changes {
 		},
 		List: []activity.VCSChange{
 			{
-				Number: 7, State: activity.ChangeWIP, Head: "été", Base: "main", Created: at, Since: at.Add(time.Hour),
+				Number: 7, State: activity.ChangeWIP, IsFork: true, Head: "été", Base: "main",
+				Created: at, Since: at.Add(time.Hour),
 				Added: activity.KnownNumber(0), Removed: activity.KnownNumber(12),
 			},
 			{Number: 9, State: activity.ChangeMerged, Head: "b", Base: "main", Created: at, Since: at, Approved: at},

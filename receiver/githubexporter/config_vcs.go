@@ -52,7 +52,8 @@ func (c *Config) vcsReading(source collect.VCSSource) collect.VCSSettings {
 		States: m.VcsChangeDuration.Enabled, Approvals: m.VcsChangeTimeToApproval.Enabled,
 		Lines: m.VcsRefLinesDelta.Enabled,
 	}
-	if details.States || details.Approvals || details.Lines || m.VcsChangeTimeToMerge.Enabled {
+	if details.States || details.Approvals || details.Lines || m.VcsChangeTimeToMerge.Enabled ||
+		m.VcsRefRevisionsDelta.Enabled { // it has the pull requests of the branches
 		details.MaxRows = c.VCS.MaxRefs
 	}
 	settings := collect.VCSSettings{

@@ -51,7 +51,10 @@ func TestVCSReadingOfMetrics(t *testing.T) {
 		},
 		{
 			"revisions", func(c *Config) { c.Metrics.VcsRefRevisionsDelta.Enabled, c.VCS.MaxRefs = true, 7 },
-			collect.VCSSettings{Branches: true, MaxRefs: 7, MaxRefsPerOrg: 10_000},
+			collect.VCSSettings{
+				Changes: true, Details: github.ChangeDetails{MaxRows: 7}, Branches: true, MaxRefs: 7,
+				MaxRefsPerOrg: 10_000,
+			},
 		},
 		{
 			"age", func(c *Config) { c.Metrics.VcsRefTime.Enabled = true },

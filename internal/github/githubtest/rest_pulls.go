@@ -89,7 +89,7 @@ func (x *exchange) pullJSON(p served.PullState) obj {
 		"merge_commit_sha": p.MergeCommitSHA, "author_association": "CONTRIBUTOR", "labels": []obj{},
 		"assignees":           []obj{},
 		"requested_reviewers": x.requestedReviewers(p), "requested_teams": requestedTeams(p),
-		"head": x.pullRef(p.Repository, p.HeadBranch()),
+		"head": x.headRef(p),
 		"base": x.pullRef(p.Repository, p.Repository.DefaultBranch),
 	}
 }
@@ -122,6 +122,19 @@ func teamJSON(r *served.ReviewRequest, p served.PullState) obj {
 }
 
 // pullRef returns the head or the base of a pull request.
+// headRef returns the branch of a pull request. That of a fork is in a repository of the author's.
+func (x *exchange) headRef(p served.PullState) obj {
+	head := x.pullRef(p.Repository, p.HeadBranch())
+	if p.IsFork {
+		owner := x.userJSON(x.Index.Account(p.Login))
+		fork := x.repoJSON(p.Repository)
+		fork["id"], fork["fork"], fork["owner"] = dataset.NumericID("fork", *p.Login+"/"+p.Repository.Name), true, owner
+		fork["full_name"] = *p.Login + "/" + p.Repository.Name
+		head["repo"], head["user"], head["label"] = fork, owner, *p.Login+":"+p.HeadBranch()
+	}
+	return head
+}
+
 func (x *exchange) pullRef(r *served.Repo, branch string) obj {
 	return obj{
 		"label": r.Owner + ":" + branch, "ref": branch, "sha": strings.Repeat("0", 40), "user": x.ownerJSON(r),

@@ -30,6 +30,9 @@ type Pull struct {
 	// Closings are when it was closed besides ClosedAt, and ReopenedAt is when it was reopened; each is an update.
 	Closings   []time.Time `json:"closings,omitempty"`
 	ReopenedAt []time.Time `json:"reopened_at,omitempty"`
+	// Head is its branch, empty for a name after its number. IsFork says that the branch is one of a fork.
+	Head   string `json:"head,omitempty"`
+	IsFork bool   `json:"is_fork,omitempty"`
 	// Additions and Deletions are the lines that it changes.
 	Additions int `json:"additions,omitempty"`
 	Deletions int `json:"deletions,omitempty"`

@@ -49,7 +49,11 @@ func addVCS(s *repoSink, r *ledgerview.Repository) {
 	}
 	s.addNumber(vcsContributorCount, series, r.VCS.Contributors)
 	if b := r.VCS.Branches; b != nil && len(b.List) > 0 {
-		s.compared = append(s.compared, comparedRows{series: series, id: r.ID, branches: b})
+		rows := comparedRows{series: series, id: r.ID, branches: b}
+		if r.VCS.Changes != nil {
+			rows.changes = r.VCS.Changes.List
+		}
+		s.compared = append(s.compared, rows)
 	}
 	if c := r.Counts; c != nil {
 		s.addUpDown(vcsRefCount, withLabels(series, "vcs.ref.type", "branch"), c.Branches)
@@ -132,6 +136,20 @@ type comparedRows struct {
 	series   repoSeries
 	id       int64
 	branches *activity.Branches
+	changes  []activity.VCSChange
+}
+
+// changeIDs returns the newest open pull request of each branch into the default one.
+func (r *comparedRows) changeIDs() map[string]string {
+	ids := make(map[string]string)
+	for i := range r.changes {
+		c := &r.changes[i]
+		isOpen := c.State == activity.ChangeOpen || c.State == activity.ChangeWIP
+		if isOpen && !c.IsFork && c.Base == r.branches.Trunk {
+			ids[c.Head] = strconv.FormatInt(c.Number, 10)
+		}
+	}
+	return ids
 }
 
 // comparedMetrics are the metrics that have a series for each branch of a repository.
@@ -149,18 +167,26 @@ func (s *repoSink) addCompared(now time.Time) (cut int) {
 		list := s.compared[i].branches.List
 		shown := min(left, len(list))
 		left, cut = left-shown, cut+len(list)-shown
+		ids := s.compared[i].changeIDs()
 		for k := range list[:shown] {
-			s.addComparedBranch(s.compared[i].series, s.compared[i].branches.Trunk, &list[k], now)
+			labels := []string{
+				"vcs.ref.head.name", list[k].Name, "vcs.ref.head.type", "branch",
+				"vcs.ref.base.name", s.compared[i].branches.Trunk, "vcs.ref.base.type", "branch",
+			}
+			if id := ids[list[k].Name]; id != "" {
+				labels = append([]string{"vcs.change.id", id}, labels...)
+			}
+			s.addComparedBranch(s.compared[i].series, labels, &list[k], now)
 		}
 	}
 	return cut
 }
 
-// addComparedBranch adds a branch.
-func (s *repoSink) addComparedBranch(series repoSeries, trunk string, b *activity.VCSBranch, now time.Time) {
+// addComparedBranch adds a branch, whose comparison has labels.
+func (s *repoSink) addComparedBranch(series repoSeries, labels []string, b *activity.VCSBranch, now time.Time) {
 	for direction, n := range map[string]activity.Number{"ahead": b.Ahead, "behind": b.Behind} {
-		s.addNumber(vcsRefRevisionsDelta, withLabels(series, "vcs.ref.head.name", b.Name, "vcs.ref.head.type", "branch",
-			"vcs.ref.base.name", trunk, "vcs.ref.base.type", "branch", "vcs.revision_delta.direction", direction), n)
+		pairs := append(slices.Clip(labels), "vcs.revision_delta.direction", direction)
+		s.addNumber(vcsRefRevisionsDelta, withLabels(series, pairs...), n)
 	}
 	if !b.First.IsZero() {
 		s.addSeconds(vcsRefTime,

@@ -251,6 +251,29 @@ func TestVCSBranches(t *testing.T) {
 	}, values)
 	require.False(t, org.isCut)
 
+	observePulls := func(at time.Time, changes ...activity.VCSChange) {
+		org.View.Apply(ledger.Change{Entries: []ledger.Entry{{
+			EntryKey: ledger.VCSKey(1, ledger.VCSChanges), Observed: at,
+			Data: ledger.EncodeVCSChanges("", &activity.Changes{List: changes}),
+		}}})
+	}
+	pull := activity.VCSChange{Number: 5, Head: "fix", Base: "main"}
+	other, fork, done := pull, pull, pull
+	other.Number, other.Base = 6, "next"
+	fork.Number, fork.IsFork = 7, true
+	done.Number, done.State = 8, activity.ChangeMerged
+	observePulls(began, pull, other, fork, done)
+	withID, markers := emit()
+	require.InDelta(t, 2, withID[strings.Replace(delta("fix", "ahead"), "map[", "map[vcs.change.id:5 ", 1)], 0)
+	require.Contains(t, withID, delta("merged", "ahead"))
+	require.Contains(t, markers, delta("fix", "ahead"), "the series without the number ends")
+	observePulls(began.Add(time.Second))
+	for range markerEmissions {
+		values, markers = emit()
+		require.InDelta(t, 2, values[delta("fix", "ahead")], 0)
+		require.Len(t, markers, 2, "those with the number: %v", markers)
+	}
+
 	observeBranches(org, began.Add(time.Second), 1, merged)
 	_, markers = emit()
 	require.Len(t, markers, 3, "%v", markers)

@@ -1308,7 +1308,7 @@ var MetricsInfo = metricsInfo{
 	},
 	VcsRefRevisionsDelta: metricInfo{
 		Name:       "vcs.ref.revisions_delta",
-		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.ref.head.name", "vcs.ref.head.type", "vcs.ref.base.name", "vcs.ref.base.type", "vcs.revision_delta.direction"},
+		Attributes: []string{"vcs.owner.name", "vcs.repository.name", "vcs.repository.url.full", "vcs.change.id", "vcs.ref.head.name", "vcs.ref.head.type", "vcs.ref.base.name", "vcs.ref.base.type", "vcs.revision_delta.direction"},
 	},
 	VcsRefTime: metricInfo{
 		Name:       "vcs.ref.time",
@@ -8968,7 +8968,7 @@ func (m *metricVcsRefRevisionsDelta) init() {
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
 }
 
-func (m *metricVcsRefRevisionsDelta) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue string, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue string, vcsRevisionDeltaDirectionAttributeValue string) {
+func (m *metricVcsRefRevisionsDelta) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue string, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue string, vcsRevisionDeltaDirectionAttributeValue string, options ...MetricAttributeOption) {
 	if !m.config.Enabled {
 		return
 	}
@@ -8984,6 +8984,9 @@ func (m *metricVcsRefRevisionsDelta) recordDataPoint(start pcommon.Timestamp, ts
 	dp.Attributes().PutStr("vcs.ref.base.name", vcsRefBaseNameAttributeValue)
 	dp.Attributes().PutStr("vcs.ref.base.type", vcsRefBaseTypeAttributeValue)
 	dp.Attributes().PutStr("vcs.revision_delta.direction", vcsRevisionDeltaDirectionAttributeValue)
+	for _, op := range options {
+		op.apply(dp)
+	}
 }
 
 // updateCapacity saves max length of data point slices that will be used for the slice capacity.
@@ -10377,8 +10380,8 @@ func (mb *MetricsBuilder) RecordVcsRefLinesDeltaDataPoint(ts pcommon.Timestamp, 
 }
 
 // RecordVcsRefRevisionsDeltaDataPoint adds a data point to vcs.ref.revisions_delta metric.
-func (mb *MetricsBuilder) RecordVcsRefRevisionsDeltaDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue AttributeVcsRefHeadType, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue AttributeVcsRefBaseType, vcsRevisionDeltaDirectionAttributeValue AttributeVcsRevisionDeltaDirection) {
-	mb.metricVcsRefRevisionsDelta.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefHeadTypeAttributeValue.String(), vcsRefBaseNameAttributeValue, vcsRefBaseTypeAttributeValue.String(), vcsRevisionDeltaDirectionAttributeValue.String())
+func (mb *MetricsBuilder) RecordVcsRefRevisionsDeltaDataPoint(ts pcommon.Timestamp, val int64, vcsOwnerNameAttributeValue string, vcsRepositoryNameAttributeValue string, vcsRepositoryURLFullAttributeValue string, vcsRefHeadNameAttributeValue string, vcsRefHeadTypeAttributeValue AttributeVcsRefHeadType, vcsRefBaseNameAttributeValue string, vcsRefBaseTypeAttributeValue AttributeVcsRefBaseType, vcsRevisionDeltaDirectionAttributeValue AttributeVcsRevisionDeltaDirection, options ...MetricAttributeOption) {
+	mb.metricVcsRefRevisionsDelta.recordDataPoint(mb.startTime, ts, val, vcsOwnerNameAttributeValue, vcsRepositoryNameAttributeValue, vcsRepositoryURLFullAttributeValue, vcsRefHeadNameAttributeValue, vcsRefHeadTypeAttributeValue.String(), vcsRefBaseNameAttributeValue, vcsRefBaseTypeAttributeValue.String(), vcsRevisionDeltaDirectionAttributeValue.String(), options...)
 }
 
 // RecordVcsRefTimeDataPoint adds a data point to vcs.ref.time metric.

@@ -476,7 +476,7 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVcsRefLinesDeltaDataPoint(ts, 1, "vcs.owner.name-val", "vcs.repository.name-val", "vcs.repository.url.full-val", "vcs.ref.head.name-val", AttributeVcsRefHeadTypeBranch, "vcs.ref.base.name-val", AttributeVcsRefBaseTypeBranch, AttributeVcsLineChangeTypeAdded, WithVcsChangeIDMetricAttribute("vcs.change.id-val"))
 
 			allMetricsCount++
-			mb.RecordVcsRefRevisionsDeltaDataPoint(ts, 1, "vcs.owner.name-val", "vcs.repository.name-val", "vcs.repository.url.full-val", "vcs.ref.head.name-val", AttributeVcsRefHeadTypeBranch, "vcs.ref.base.name-val", AttributeVcsRefBaseTypeBranch, AttributeVcsRevisionDeltaDirectionAhead)
+			mb.RecordVcsRefRevisionsDeltaDataPoint(ts, 1, "vcs.owner.name-val", "vcs.repository.name-val", "vcs.repository.url.full-val", "vcs.ref.head.name-val", AttributeVcsRefHeadTypeBranch, "vcs.ref.base.name-val", AttributeVcsRefBaseTypeBranch, AttributeVcsRevisionDeltaDirectionAhead, WithVcsChangeIDMetricAttribute("vcs.change.id-val"))
 
 			allMetricsCount++
 			mb.RecordVcsRefTimeDataPoint(ts, 1, "vcs.owner.name-val", "vcs.repository.name-val", "vcs.repository.url.full-val", "vcs.ref.head.name-val", AttributeVcsRefHeadTypeBranch)
@@ -3486,6 +3486,9 @@ func TestMetricsBuilder(t *testing.T) {
 					vcsRepositoryURLFullAttrVal, ok := dp.Attributes().Get("vcs.repository.url.full")
 					assert.True(t, ok)
 					assert.Equal(t, "vcs.repository.url.full-val", vcsRepositoryURLFullAttrVal.Str())
+					vcsChangeIDAttrVal, ok := dp.Attributes().Get("vcs.change.id")
+					assert.True(t, ok)
+					assert.Equal(t, "vcs.change.id-val", vcsChangeIDAttrVal.Str())
 					vcsRefHeadNameAttrVal, ok := dp.Attributes().Get("vcs.ref.head.name")
 					assert.True(t, ok)
 					assert.Equal(t, "vcs.ref.head.name-val", vcsRefHeadNameAttrVal.Str())

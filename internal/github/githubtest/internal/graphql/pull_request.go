@@ -73,6 +73,8 @@ func pullScalar(p served.PullState, name string) any {
 		return served.FormatOptionalTime(p.Closed)
 	case "baseRefName":
 		return p.Repository.DefaultBranch
+	case "isCrossRepository":
+		return p.IsFork
 	case "headRefName":
 		return p.HeadBranch()
 	case "additions":

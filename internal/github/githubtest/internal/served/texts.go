@@ -4,6 +4,7 @@
 package served
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -26,7 +27,7 @@ func (c *Commit) Message() string { return "Change " + c.SHA[:min(8, len(c.SHA))
 func (p *Pull) Title() string { return fmt.Sprintf("Pull request %d", p.Number) }
 
 // HeadBranch returns the name of the branch that a pull request merges.
-func (p *Pull) HeadBranch() string { return fmt.Sprintf("change-%d", p.Number) }
+func (p *Pull) HeadBranch() string { return cmp.Or(p.Head, fmt.Sprintf("change-%d", p.Number)) }
 
 // Merger returns the login of the account that merged a pull request, if it is merged.
 func (p *Pull) Merger() *string {
