@@ -194,7 +194,8 @@ test-kubernetes: kube-test-deps test-deps build ## Run the election, and apply a
 test-upgrade: test-deps build ## Mix versions on one Redis, and upgrade both stores: make test-upgrade FROM=commit
 	@scripts/build-version "$(FROM)" $(COLLECTOR)-before
 	cd $(E2E) && GX_COLLECTOR_BEFORE="$(CURDIR)/$(COLLECTOR)-before" \
-		go test -count=1 -race -tags upgrade -v -run 'TestRollingUpdate|TestMixedVersions|TestStorageUpgrade' .
+		go test -count=1 -race -tags upgrade -timeout $(TESTTIMEOUT) -v \
+		-run 'TestRollingUpdate|TestMixedVersions|Upgrade' .
 
 .PHONY: simulate
 simulate: ## Simulate a day of large organizations against a GitHub that enforces all limits (20 minutes)

@@ -66,6 +66,64 @@ func TestStorageUpgrade(t *testing.T) {
 	}
 }
 
+// TestStorageUpgradeToAll starts this version, with the settings of what is new, on the directory that another version
+// wrote. While data arrive and after kill -9 every metric is what the data say, also those that the other version did
+// not have.
+func TestStorageUpgradeToAll(t *testing.T) {
+	for _, api := range []string{"graphql", "rest"} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			recorded := loadData(t)
+			described := describeState(recorded.Clone())
+			server := githubtest.Start(t, githubtest.Settings{
+				Datasets: []*githubtest.Dataset{described}, Limits: highLimits,
+				Timeline: githubtest.EndingAt(recorded, 72*time.Hour, time.Now(), 72*3600/400),
+			})
+			timeline := server.Timeline()
+			server.HideAfter(timeline.Start)
+			receiver := fmt.Sprintf(receiverConfig, org, githubtest.DefaultToken, server.URL, api)
+			gx := newCollector(t, withoutLeftOut(receiver))
+			gx.binary = proctest.ProgramPath(t, "GX_COLLECTOR_BEFORE")
+			gx.start(t)
+			gx.awaitComplete(t, org)
+			want := gx.totals(t)
+			require.NotEmpty(t, want)
+			gx.Stop()
+
+			gx.binary = proctest.ProgramPath(t, "GX_COLLECTOR")
+			gx.addState(t)
+			gx.start(t)
+			prom := startPrometheus(t, gx.metrics)
+			expected := newExpectedState(described, timeline, api)
+			right := func(visible time.Time) {
+				t.Helper()
+				gx.awaitComplete(t, org)
+				awaitState(t, []*replica{{collector: gx}}, expected.at(visible))
+				compareWithData(t, prom, recorded, timeline, visible)
+			}
+			right(timeline.Start)
+			server.ShowAll()
+			visible := time.Now()
+			server.HideAfter(visible)
+			right(visible)
+			gx.Kill()
+			gx.start(t)
+			right(visible)
+			for series, now := range gx.totals(t) {
+				require.GreaterOrEqual(t, now, want[series], series)
+			}
+			require.NotContains(t, gx.Output(), "corrupt")
+			requireNoSecret(t, gx.Output())
+		})
+	}
+}
+
+// addState adds the settings of what is new for the next start.
+func (c *collector) addState(t *testing.T) {
+	t.Helper()
+	c.replaceConfig(t, "\nexporters:", "\n"+indent(stateConfig)+"\nexporters:")
+}
+
 // withoutFlow drops the metrics that versions before 0.2 do not have.
 func withoutFlow(metrics map[series]float64) map[series]float64 {
 	maps.DeleteFunc(metrics, func(s series, _ float64) bool { return !strings.HasPrefix(s.metric, "gh_activity_") })
