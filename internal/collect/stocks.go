@@ -150,15 +150,21 @@ func (s *stocks) setDue(repo int64, stream activity.Stream, since time.Time) (le
 	return state.mark(repo, stream, since)
 }
 
+// setDueSince makes a stock due that may be outdated since a time, unless it is since an earlier one.
+func (s *stockState) setDueSince(since time.Time) {
+	if s.isDue = true; s.due == 0 {
+		s.due = max(momentOf(since), s.seen+1)
+	}
+}
+
 // mark notes that the stored stock may be outdated since a time, or since an earlier one that was noted before, and
 // returns the entry that says so; false where the store has the entry, or no stock.
 func (s *stockState) mark(repo int64, stream activity.Stream, since time.Time) (ledger.Entry, bool) {
 	if s.isMarked || s.seen == 0 {
 		return ledger.Entry{}, false
 	}
-	if s.isMarked = true; s.due == 0 {
-		s.due = max(momentOf(since), s.seen+1)
-	}
+	s.setDueSince(since)
+	s.isMarked = true
 	return ledger.Entry{EntryKey: ledger.StockDueKey(repo, stream), Observed: s.due.time()}, true
 }
 

@@ -36,7 +36,7 @@ func (b *bench) requireRecentStocks(log []string) {
 				werePulls = werePulls || reflect.DeepEqual(then.Pulls, got.Pulls)
 				wereIssues = wereIssues || reflect.DeepEqual(then.Issues, got.Issues)
 			}
-			require.True(b.t, werePulls, "%s: %+v: %q", name, got.Pulls, log)
+			require.True(b.t, werePulls, "%s: %+v, now %+v: %q", name, got.Pulls, wantStocks(d, name, now).Pulls, log)
 			require.True(b.t, wereIssues, "%s: %+v: %q", name, got.Issues, log)
 		}
 	})
@@ -87,12 +87,17 @@ func TestStocksOfRandomFaults(t *testing.T) {
 				for range 40 {
 					b.clock.Advance(time.Duration(1+h.rnd.IntN(9)) * time.Minute)
 					b.server.Update(func(d *githubtest.Dataset) {
-						for range h.rnd.IntN(5) {
-							log = append(log, h.step(d, b.clock.Now().Add(-time.Duration(h.rnd.IntN(50))*time.Second)))
+						for left := h.rnd.IntN(5); left > 0; left-- {
+							at := b.clock.Now().Add(-time.Duration(left*10+h.rnd.IntN(8)) * time.Second)
+							log = append(log, h.step(d, at))
 						}
 						if h.rnd.IntN(20) == 0 {
 							switchFeatures(d.Repo("two"), b.clock.Now())
 							log = append(log, "features")
+						}
+						if h.rnd.IntN(12) == 0 {
+							d.Repo("three").TransferredTo = "elsewhere"[len(d.Repo("three").TransferredTo):]
+							log = append(log, "three is moved, or back")
 						}
 					})
 					if h.rnd.IntN(6) == 0 {
@@ -109,6 +114,7 @@ func TestStocksOfRandomFaults(t *testing.T) {
 					b.requireRecentStocks(log)
 				}
 				b.server.ClearFaults()
+				b.server.Update(func(d *githubtest.Dataset) { d.Repo("three").TransferredTo = "" })
 				for range 3 {
 					b.clock.Advance(3 * time.Hour)
 					b.passAndFill(1)

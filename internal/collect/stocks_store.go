@@ -5,6 +5,7 @@ package collect
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,34 +17,28 @@ import (
 const stockLoadSize = 250
 
 // loadStocks makes the states agree with the store at the start of a pass, unless they do: the passes of this leader
-// were the last ones. It forgets those of repositories that are gone.
+// were the last ones. It forgets those of purged repositories; those of repositories that are gone are due.
 func (c *Collector) loadStocks(ctx context.Context, cov *ledger.Coverage) error {
 	s := &c.stocks
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.candidates, s.isRead = make(map[int64]activity.Repository), c.settings.ReadsStocks
-	isGone := func(repo int64) bool { return cov.Repos[repo] == nil || cov.Repos[repo].IsGone() }
-	if s.isLoaded && s.basis == cov.Basis && !cov.Edge.After(s.edge) {
-		for key := range s.states {
-			if isGone(key.RepoID) {
-				delete(s.states, key)
+	if !s.isLoaded || s.basis != cov.Basis || cov.Edge.After(s.edge) {
+		states := make(map[RepoStream]*stockState)
+		for some := range slices.Chunk(slices.Collect(maps.Keys(cov.Repos)), stockLoadSize) {
+			if err := c.loadStockStates(ctx, some, states); err != nil {
+				return err
 			}
 		}
-		return nil
+		s.states, s.outdated, s.isLoaded, s.basis, s.edge = states, nil, true, cov.Basis, cov.Edge
 	}
-	states := make(map[RepoStream]*stockState)
-	var ids []int64
-	for id := range cov.Repos {
-		if !isGone(id) {
-			ids = append(ids, id)
+	for key, state := range s.states {
+		if r := cov.Repos[key.RepoID]; r == nil {
+			delete(s.states, key)
+		} else if r.IsGone() {
+			state.setDueSince(r.GoneSince)
 		}
 	}
-	for some := range slices.Chunk(ids, stockLoadSize) {
-		if err := c.loadStockStates(ctx, some, states); err != nil {
-			return err
-		}
-	}
-	s.states, s.outdated, s.isLoaded, s.basis, s.edge = states, nil, true, cov.Basis, cov.Edge
 	return nil
 }
 
