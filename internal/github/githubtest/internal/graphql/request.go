@@ -12,11 +12,9 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest/internal/served"
 )
@@ -76,7 +74,7 @@ func refusedWith(errs ...map[string]any) *Request {
 
 // prepare validates and prices the operation of a document.
 func prepare(query, operation string, vars map[string]any, missingFields []string) *Request {
-	doc, errs := gqlparser.LoadQueryWithRules(schema(), query, rules.NewDefaultRules())
+	doc, errs := knownDocuments.load(query)
 	if len(errs) > 0 {
 		return refusedWith(validationErrors(errs)...)
 	}
