@@ -8,6 +8,7 @@ package github
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -80,22 +81,24 @@ func embeddedDocuments(t *testing.T) map[string]*ast.QueryDocument {
 	return found
 }
 
-// TestEveryDocument: the documents that are validated are those of all files.
+// TestEveryDocument: the documents that are validated are those of all files and templates.
 func TestEveryDocument(t *testing.T) {
 	t.Parallel()
-	validated := []string{"Activities"} // of a template
+	validated := make(map[string]bool)
 	for _, doc := range everyDocument() {
-		if doc.name != "Activities" {
-			validated = append(validated, doc.name)
+		validated[doc.name] = true
+	}
+	files, err := documents.ReadDir("queries")
+	require.NoError(t, err)
+	embedded := make(map[string]bool)
+	for _, file := range files {
+		text, err := documents.ReadFile("queries/" + file.Name())
+		require.NoError(t, err)
+		for _, found := range regexp.MustCompile(`(?m)^query (\w+)`).FindAllStringSubmatch(string(text), -1) {
+			embedded[found[1]] = true
 		}
 	}
-	embedded := []string{"Activities"}
-	for _, doc := range embeddedDocuments(t) {
-		for _, operation := range doc.Operations {
-			embedded = append(embedded, operation.Name)
-		}
-	}
-	require.ElementsMatch(t, embedded, validated)
+	require.Equal(t, embedded, validated)
 }
 
 // TestSharedFields: a list of more than three fields stands once in the documents.
