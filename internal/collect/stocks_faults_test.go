@@ -31,7 +31,7 @@ func (b *bench) requireRecentStocks(log []string) {
 			got := b.stocks(name)
 			werePulls, wereIssues := got.Pulls == nil, got.Issues == nil
 			first := now.Add(-35 * time.Minute)
-			for at := now; at.After(first) && !(werePulls && wereIssues); at = at.Add(-time.Second) {
+			for at := now; at.After(first) && (!werePulls || !wereIssues); at = at.Add(-time.Second) {
 				then := wantStocks(d, name, at)
 				werePulls = werePulls || reflect.DeepEqual(then.Pulls, got.Pulls)
 				wereIssues = wereIssues || reflect.DeepEqual(then.Issues, got.Issues)
