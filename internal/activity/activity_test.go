@@ -109,6 +109,17 @@ func TestChangedStreams(t *testing.T) {
 			older, with(func(s *Signals) { s.Issues = LatestUpdate{2, noon} }),
 			StreamsOf(StreamComments, StreamIssues),
 		},
+		"another latest release": {
+			older, with(func(s *Signals) { s.Releases.Latest = 7 }), StreamsOf(StreamReleases),
+		},
+		"another list of releases": {
+			older, with(func(s *Signals) { s.Releases.List = 8 }), StreamsOf(StreamReleases),
+		},
+		"a release published within the settle time": {
+			with(func(s *Signals) { s.Releases = ReleaseSignal{7, noon.Add(-10 * time.Second).Unix(), 5} }),
+			with(func(s *Signals) { s.Releases = ReleaseSignal{7, noon.Add(-10 * time.Second).Unix(), 5} }),
+			StreamsOf(StreamReleases),
+		},
 		"no older signals": {Signals{}, older, EveryStream},
 		"issues without a signal": {
 			older, with(func(s *Signals) { s.Streams = s.Streams.Without(StreamComments) }),
@@ -211,11 +222,12 @@ func TestNamesOfKindsAndStreams(t *testing.T) {
 		require.True(t, k.IsValid())
 		require.NotContains(t, k.String(), "kind(")
 	}
-	require.Equal(t, "kind(14)", Kind(14).String())
+	require.Equal(t, "kind(15)", Kind(15).String())
 	require.Equal(t, StreamCommits, KindCommit.Stream())
 	require.Equal(t, StreamPulls, KindReviewSubmitted.Stream())
 	require.Equal(t, StreamComments, KindIssueComment.Stream())
 	require.Equal(t, StreamIssues, KindIssueClosed.Stream())
-	require.Equal(t, "commits+pulls+comments+issues+pull_flow+issue_flow", EveryStream.String())
-	require.Equal(t, "unknown", Stream(7).String())
+	require.Equal(t, StreamReleases, KindReleasePublished.Stream())
+	require.Equal(t, "commits+pulls+comments+issues+pull_flow+issue_flow+releases", EveryStream.String())
+	require.Equal(t, "unknown", Stream(8).String())
 }

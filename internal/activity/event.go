@@ -59,9 +59,10 @@ type Event struct {
 	Repo int64
 	ID   ID
 	// Actor is the commit's author, the pull request's author for both opened and merged, the reviewer, the
-	// commenter, or NoActor for a kind that is attributed to the repository.
+	// commenter, the author of an issue or a release, or NoActor for a kind that is attributed to the repository.
 	Actor Actor
-	// Time is the committer date, the creation, the merge or the submission, in UTC and whole seconds as GitHub has it.
+	// Time is the committer date, the creation, the merge, the submission, the closing or the publication, in UTC and
+	// whole seconds as GitHub has it.
 	Time time.Time
 	// Measures are the event's measures, in the order of its kind. Those of a merge commit are zero, because its lines
 	// belong to the commits that it merges.

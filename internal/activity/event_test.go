@@ -21,7 +21,7 @@ func TestEventAtItsLimits(t *testing.T) {
 		change func(e *Event)
 		want   error
 	}{
-		"last kind": {func(e *Event) { e.Kind, e.Measures, e.Actor = NumKinds, Measures{}, NoActor() }, nil},
+		"last kind": {func(e *Event) { e.Kind, e.Measures = NumKinds, Measures{} }, nil},
 		"a kind after the last": {
 			func(e *Event) { e.Kind, e.Measures = NumKinds+1, Measures{} },
 			ErrKind,
@@ -178,7 +178,8 @@ func TestSpecialActors(t *testing.T) {
 // TestStreams checks that a set has the streams that were added and no others.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, EveryStream, StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues)|FlowStreams)
+	require.Equal(t, EveryStream,
+		StreamsOf(StreamCommits, StreamPulls, StreamComments, StreamIssues, StreamReleases)|FlowStreams)
 	require.Equal(t, EveryStream, (EveryStream &^ FlowStreams).WithDependent())
 	require.Equal(t, StreamsOf(StreamIssues, StreamIssueFlow), StreamsOf(StreamIssues).WithDependent())
 	require.Equal(t, StreamsOf(StreamPullFlow), StreamsOf(StreamPullFlow).WithDependent())
@@ -198,6 +199,7 @@ func TestStreams(t *testing.T) {
 	}
 	require.Equal(t, map[Stream]int{
 		StreamCommits: 1, StreamPulls: 3, StreamComments: 1, StreamIssues: 2, StreamPullFlow: 5, StreamIssueFlow: 1,
+		StreamReleases: 1,
 	}, read)
 }
 

@@ -28,15 +28,16 @@ const (
 	KindMergeSize
 	KindCloseTime
 	KindIssueCloseTime
+	KindReleasePublished
 )
 
 // The sizes of the table below, which a test compares with it.
 const (
 	// NumKinds is the number of kinds.
-	NumKinds = 13
+	NumKinds = 14
 	// NumAuthorKinds is the number of kinds that are attributed to an author. Arrays over them are indexed by
 	// Kind.Index.
-	NumAuthorKinds = 7
+	NumAuthorKinds = 8
 	// NumMeasures is the number of measures of all kinds that are attributed to an author together.
 	NumMeasures = 2
 	// MaxMeasures is the largest number of measures that a kind has.
@@ -142,6 +143,10 @@ var kindSpecs = [NumKinds]KindSpec{
 		Name: "issue_close_time", Stream: StreamIssueFlow, Attribution: AttributedToRepository,
 		Measures: []MeasureSpec{{Name: "seconds", Histogram: durations("gh.issue.time_to_close")}},
 	},
+	KindReleasePublished - 1: {
+		Name: "release_published", Stream: StreamReleases, Attribution: AttributedToAuthor, CanVanish: true,
+		CountMetrics: countMetrics("gh.activity.releases_published"),
+	},
 }
 
 // KindSpec describes the events of a kind.
@@ -245,7 +250,7 @@ type Attribution uint8
 // The attributions.
 const (
 	// AttributedToAuthor is of an event whose actor is its author: the commit's, the pull request's for both opened and
-	// merged, the reviewer, the commenter, the issue's for both opened and closed.
+	// merged, the reviewer, the commenter, the issue's for both opened and closed, the release's.
 	AttributedToAuthor Attribution = iota
 	// AttributedToRepository is of an event that belongs to no account: its actor is NoActor.
 	AttributedToRepository

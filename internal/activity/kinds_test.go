@@ -17,7 +17,7 @@ func TestKindTable(t *testing.T) {
 		1: "commit", 2: "pull_request_opened", 3: "pull_request_merged", 4: "review_submitted", 5: "issue_comment",
 		6: "issue_opened", 7: "issue_closed", 8: "pull_request_first_review", 9: "pull_request_first_approval",
 		10: "pull_request_merge_time", 11: "pull_request_merge_size", 12: "pull_request_close_time",
-		13: "issue_close_time",
+		13: "issue_close_time", 14: "release_published",
 	}
 	require.Len(t, Kinds(), len(stored))
 	names, metrics, measures, windows := make(map[string]bool), make(map[string]bool), 0, 0
@@ -66,7 +66,7 @@ func TestKindTable(t *testing.T) {
 	require.Equal(t, "deletions", KindCommit.Spec().Measures[CommitDeletions].Name, "the order of measures is stored")
 	for i, s := range AllStreams() {
 		require.Equal(t, Stream(i), s)
-		require.Equal(t, []string{"commits", "pulls", "comments", "issues", "pull_flow", "issue_flow"}[i], s.String(),
-			"a stored value keeps its meaning")
+		names := []string{"commits", "pulls", "comments", "issues", "pull_flow", "issue_flow", "releases"}
+		require.Equal(t, names[i], s.String(), "a stored value keeps its meaning")
 	}
 }

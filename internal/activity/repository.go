@@ -44,6 +44,8 @@ type Signals struct {
 	PushedAt time.Time
 	// Pulls and Issues are the newest updates of the pull requests and of the issues.
 	Pulls, Issues LatestUpdate
+	// Releases are the newest releases.
+	Releases ReleaseSignal
 	// Disabled is the set of streams that cannot be read because the repository has the feature disabled. That is
 	// neither a gap nor a zero: what was recorded stays.
 	Disabled Streams
@@ -51,6 +53,33 @@ type Signals struct {
 	// was found to be disabled; zero when none is. What was not read before of those that were disabled earlier is
 	// missing.
 	DisabledSince time.Time
+}
+
+// ReleaseSignal is evidence of the newest releases. It is small, because each repository of a coverage has one.
+type ReleaseSignal struct {
+	// Latest is the id of the release that GitHub calls the latest, 0 for none. It is negative, -1 for none, when there
+	// are more releases than discovery has listed: others may have been published lately, too.
+	Latest int64
+	// Published is the newest publication that is known, in Unix seconds; 0 for none.
+	Published int64
+	// List is a digest of the newest releases and of the number of all; 0 when discovery did not read them this time.
+	List uint64
+}
+
+// latest returns the id of the latest release, 0 for none.
+func (r *ReleaseSignal) latest() int64 {
+	if r.Latest == -1 {
+		return 0
+	}
+	return max(r.Latest, -r.Latest)
+}
+
+// isUnsettled reports whether a release was published after a time.
+func (r *ReleaseSignal) isUnsettled(after time.Time) bool { return r.Published > after.Unix() }
+
+// isQuietSince reports whether no release was published since a time.
+func (r *ReleaseSignal) isQuietSince(since time.Time) bool {
+	return r.List != 0 && r.Latest >= 0 && r.Published < since.Unix()
 }
 
 // LatestUpdate is the number and the time of the most recently updated issue or pull request. The zero value stands for
@@ -74,8 +103,23 @@ func (s *Signals) Equal(o *Signals) bool {
 	same := func(a, b LatestUpdate) bool { return a.Number == b.Number && a.UpdatedAt.Equal(b.UpdatedAt) }
 	return s.Streams == o.Streams && s.Head == o.Head && s.Branch == o.Branch && s.HeadReadAt.Equal(o.HeadReadAt) &&
 		s.Archived == o.Archived && s.PushedAt.Equal(o.PushedAt) && same(s.Pulls, o.Pulls) &&
-		same(s.Issues, o.Issues) &&
+		same(s.Issues, o.Issues) && s.Releases == o.Releases &&
 		s.Disabled == o.Disabled && s.DisabledSince.Equal(o.DisabledSince)
+}
+
+// KeepReleaseList takes over the list of releases, which discovery does not read each time, from older signals. When
+// the older ones lack it, too, the releases have no signal.
+func (s *Signals) KeepReleaseList(older *Signals) {
+	now, recorded := &s.Releases, older.Releases
+	switch {
+	case now.List != 0 || !s.Streams.Has(StreamReleases):
+	case recorded.List == 0:
+		s.Streams = s.Streams.Without(StreamReleases)
+	case now.latest() == recorded.latest():
+		*now = recorded
+	default:
+		now.List = recorded.List
+	}
 }
 
 // ChangedStreams returns the streams that may have changed between the older signals and s. The older ones were read at
@@ -96,6 +140,8 @@ func (s *Signals) ChangedStreams(older *Signals, observed time.Time, settle time
 			return !isNewer(s.Issues, older.Issues)
 		case StreamComments:
 			return !isNewer(s.Pulls, older.Pulls) && !isNewer(s.Issues, older.Issues)
+		case StreamReleases:
+			return s.Releases == older.Releases && !s.Releases.isUnsettled(unsettled)
 		default:
 			return false
 		}
@@ -124,6 +170,8 @@ func (s *Signals) QuietStreams(since time.Time) Streams {
 			return s.Issues.isQuietSince(since)
 		case StreamComments:
 			return s.Pulls.isQuietSince(since) && s.Issues.isQuietSince(since)
+		case StreamReleases:
+			return s.Releases.isQuietSince(since)
 		default:
 			return false
 		}

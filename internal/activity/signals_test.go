@@ -119,3 +119,50 @@ func TestStreamsWithoutASignal(t *testing.T) {
 		require.Equal(t, EveryStream&^(now.Streams&older.Streams), now.ChangedStreams(&older, noon, time.Minute))
 	})
 }
+
+// TestReleaseSignals checks what signals of releases show when discovery did not read the list, and when it was too
+// long to show everything.
+func TestReleaseSignals(t *testing.T) {
+	t.Parallel()
+	old := noon.Add(-time.Hour)
+	recorded := Signals{Streams: EveryStream, Releases: ReleaseSignal{-7, old.Unix(), 5}}
+	with := func(latest int64, list uint64, published time.Time) Signals {
+		return Signals{Streams: EveryStream, Releases: ReleaseSignal{latest, published.Unix(), list}}
+	}
+	for name, test := range map[string]struct {
+		older, now Signals
+		changed    bool
+	}{
+		"list not read, the same latest":    {recorded, with(7, 0, old.Add(-time.Hour)), false},
+		"list not read, another latest":     {recorded, with(8, 0, old.Add(-time.Hour)), true},
+		"list read, and the same":           {recorded, with(-7, 5, old), false},
+		"list read, and another":            {recorded, with(-7, 6, old), true},
+		"list never read":                   {Signals{Streams: EveryStream}, with(0, 0, old.Add(-time.Hour)), true},
+		"list read for the first time":      {Signals{Streams: EveryStream}, with(0, 5, old.Add(-time.Hour)), true},
+		"no signal, as with REST":           {recorded, Signals{}, true},
+		"list not read, no latest any more": {recorded, Signals{Streams: EveryStream}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := test.now
+			now.KeepReleaseList(&test.older)
+			changed := now.ChangedStreams(&test.older, noon, time.Second)
+			require.Equal(t, test.changed, changed.Has(StreamReleases))
+		})
+	}
+	for name, test := range map[string]struct {
+		now   Signals
+		quiet bool
+	}{
+		"no releases":           {Signals{Streams: EveryStream, Releases: ReleaseSignal{List: 1}}, true},
+		"an old release":        {Signals{Streams: EveryStream, Releases: ReleaseSignal{7, old.Unix(), 1}}, true},
+		"a new release":         {Signals{Streams: EveryStream, Releases: ReleaseSignal{7, noon.Unix(), 1}}, false},
+		"a part of the list":    {Signals{Streams: EveryStream, Releases: ReleaseSignal{-7, old.Unix(), 1}}, false},
+		"the list was not read": {Signals{Streams: EveryStream, Releases: ReleaseSignal{7, old.Unix(), 0}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, test.quiet, test.now.QuietStreams(noon).Has(StreamReleases))
+		})
+	}
+}

@@ -19,15 +19,16 @@ const (
 	StreamIssues                  // issues with their closings, without pull requests
 	StreamPullFlow                // durations and sizes of pull requests: read with StreamPulls, recorded apart
 	StreamIssueFlow               // durations of issues: read with StreamIssues, recorded apart
+	StreamReleases                // published releases
 )
 
 // NumStreams is the number of streams. Arrays over streams are indexed by the Stream itself.
-const NumStreams = 6
+const NumStreams = 7
 
 // AllStreams returns every stream, in the order of their values.
 func AllStreams() [NumStreams]Stream {
 	return [NumStreams]Stream{
-		StreamCommits, StreamPulls, StreamComments, StreamIssues, StreamPullFlow, StreamIssueFlow,
+		StreamCommits, StreamPulls, StreamComments, StreamIssues, StreamPullFlow, StreamIssueFlow, StreamReleases,
 	}
 }
 
@@ -63,6 +64,8 @@ func (s Stream) String() string {
 		return "pull_flow"
 	case StreamIssueFlow:
 		return "issue_flow"
+	case StreamReleases:
+		return "releases"
 	default:
 		return "unknown"
 	}

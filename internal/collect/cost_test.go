@@ -17,8 +17,8 @@ import (
 	"github.com/seed-358c4d9d/githubexporter/internal/github/transport"
 )
 
-// restListsPerRepo is the number of REST lists of a repository: commits, pull requests, reviews, comments.
-const restListsPerRepo = 4
+// restListsPerRepo is the number of REST lists of a repository: commits, pull requests, reviews, comments, releases.
+const restListsPerRepo = 5
 
 // BenchmarkPassCost counts the requests and points of a pass over R repositories of which a part has changed since the
 // last one: each changed one has a new commit, a merged pull request with a review, and a comment on it.

@@ -74,7 +74,8 @@ func TestDisabledStreams(t *testing.T) {
 			}
 			cov := b.coverage()
 			off := cov.Repos[b.repoID("one")]
-			require.Equal(t, activity.EveryStream.Without(activity.StreamCommits), off.Signals.Disabled)
+			require.Equal(t, activity.EveryStream&^activity.StreamsOf(activity.StreamCommits, activity.StreamReleases),
+				off.Signals.Disabled)
 			require.Equal(t, edge, off.Signals.DisabledSince)
 			require.Equal(t, cov.Edge, cov.OldestUncovered())
 			_, err := b.collector.Reconcile(t.Context(), 1)
@@ -92,7 +93,7 @@ func TestDisabledStreams(t *testing.T) {
 				},
 			)
 			require.NoError(t, err)
-			require.Equal(t, commits, filled.Streams)
+			require.Equal(t, commits.With(activity.StreamReleases), filled.Streams)
 			require.Empty(t, filled.Failures)
 
 			b.enableFeatures("one")

@@ -104,7 +104,7 @@ func requireFailuresOf(t *testing.T, left []string, failures []Failure) {
 // looked up with one request each, and are read in the same pass.
 func TestListingShiftsBetweenPages(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, github.APIREST, agedOrg(250))
+	b := newBench(t, github.APIREST, agedOrg(205))
 	b.pass()
 	at := b.clock.Advance(interval).Add(-time.Minute)
 	var once sync.Once
@@ -125,7 +125,7 @@ func TestListingShiftsBetweenPages(t *testing.T) {
 	result := b.pass()
 	requireFailuresOf(t, []string{"repo-0000", "repo-0001", "repo-0002", "repo-0003", "repo-0004"}, result.Failures)
 	require.Equal(t, 1, result.Events)
-	require.Equal(t, 250, result.Repositories, "the five that were deleted are on the first page")
+	require.Equal(t, 205, result.Repositories, "the five that were deleted are on the first page")
 	require.Equal(
 		t, 5+github.MaxCountsREST, b.server.CountRequests(isRequest(lookupRequest[github.APIREST])),
 		"those that moved to the first page, and those of which the counts are read",

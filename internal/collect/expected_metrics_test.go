@@ -48,6 +48,18 @@ func newExpectedMetrics(data *githubtest.Dataset, now time.Time) *expectedMetric
 			t.addEvent(is.Repo, is.Login, activity.LoginGhost, activity.KindIssueClosed, at)
 		}
 	}
+	for i := range data.Repos {
+		for _, r := range data.Repos[i].Releases {
+			if r.PublishedAt.IsZero() || !r.DeletedAt.IsZero() {
+				continue
+			}
+			author := &r.Login
+			if r.Login == "" {
+				author = nil
+			}
+			t.addEvent(data.Repos[i].Name, author, activity.LoginGhost, activity.KindReleasePublished, r.PublishedAt)
+		}
+	}
 	return t
 }
 

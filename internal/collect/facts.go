@@ -64,6 +64,16 @@ func (k *knownFacts) setDue(repo int64, isDue bool) {
 	k.repos[repo] = known
 }
 
+// setReleasesDue makes the counts of the repositories due whose signals show that their releases have changed.
+func (k *knownFacts) setReleasesDue(readings []plannedReading) {
+	for i := range readings {
+		signals := readings[i].discovered()
+		if readings[i].streams.Has(activity.StreamReleases) && signals.Streams.Has(activity.StreamReleases) {
+			k.setDue(readings[i].repo.ID, true)
+		}
+	}
+}
+
 // factsPlan is what a discovery shows of repositories besides their signals.
 type factsPlan struct {
 	// recorded are the facts that the ledger has, nil when they have to be loaded.

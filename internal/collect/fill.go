@@ -121,7 +121,7 @@ func findRepository(cov *ledger.Coverage, request *FillRequest) *ledger.RepoCove
 // planFill returns the reading of the gaps within a request. It has no streams when there is no gap.
 func (c *Collector) planFill(cov *ledger.Coverage, r *ledger.RepoCoverage, request *FillRequest) reading {
 	todo := reading{request: github.ReadRequest{
-		Org: c.settings.Org, Repo: c.Repository(r), Priority: request.Priority,
+		Org: c.settings.Org, Repo: c.Repository(r), Priority: request.Priority, WholeLists: true,
 	}, wanted: newWantedSince(r)}
 	for _, s := range activity.AllStreams() {
 		if !request.Streams.Has(s) || r.Signals.Disabled.Has(s) {

@@ -597,7 +597,7 @@ func TestLimitEndsARound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			data := newDataset("one", "two", "three", "four", "five", "six", "seven", "eight")
+			data := newDataset("one", "two", "three", "four", "five", "six", "seven")
 			for _, r := range data.Repos {
 				addCommit(data, r.Name, sunday.Add(-time.Hour))
 			}

@@ -70,6 +70,7 @@ func (c *Collector) pass(ctx context.Context, fence uint64) (PassResult, error) 
 		return result, err
 	}
 	todo.basis = cov.Basis
+	c.facts.setReleasesDue(todo.readings)
 	result.Start, result.Changed = todo.start, len(todo.readings)
 	c.setPending(todo.readings)
 	defer c.setPending(nil)

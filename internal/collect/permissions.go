@@ -28,7 +28,7 @@ type permissions struct {
 // (https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens).
 func permissionOf(s activity.Stream) string {
 	switch s {
-	case activity.StreamCommits:
+	case activity.StreamCommits, activity.StreamReleases:
 		return "contents"
 	case activity.StreamPulls, activity.StreamPullFlow:
 		return "pull_requests"

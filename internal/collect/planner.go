@@ -93,6 +93,11 @@ func (p *planner) planRepository(r *activity.Repository) bool {
 		r.Signals.Archived, r.Signals.Disabled = repoCov.Signals.Archived, knownDisabled(&repoCov.Signals)
 	}
 	r.Signals.Disabled |= p.disabled
+	if repoCov == nil {
+		r.Signals.KeepReleaseList(&activity.Signals{})
+	} else {
+		r.Signals.KeepReleaseList(&repoCov.Signals)
+	}
 	switch p.filter.decide(r) {
 	case filterExcluded:
 		return false
@@ -210,6 +215,9 @@ func (p *planner) introduceStreams(
 		isQuiet := r.Signals.QuietStreams(w.Window.Start.Add(-recentWindow)).Has(w.Stream)
 		if isQuiet && !r.Signals.Disabled.Has(w.Stream) {
 			quiet, signals.Streams = quiet.With(w.Stream), signals.Streams.With(w.Stream)
+			if w.Stream == activity.StreamReleases {
+				signals.Releases = r.Signals.Releases
+			}
 		} else {
 			change.Missed = append(change.Missed, w)
 		}

@@ -66,6 +66,7 @@ func (c *Collector) removeVanished(ctx context.Context, fence uint64, result *Re
 // isActive reports whether anything has changed, or may have, since a time.
 func isActive(s *activity.Signals, since time.Time) bool {
 	return s.PushedAt.After(since) || s.Pulls.UpdatedAt.After(since) || s.Issues.UpdatedAt.After(since) ||
+		s.Releases.Published > since.Unix() ||
 		(s.Streams != activity.EveryStream && !s.Archived)
 }
 
@@ -75,6 +76,7 @@ func (c *Collector) reconcileRepo(
 ) error {
 	request := github.ReadRequest{
 		Org: c.settings.Org, Repo: c.Repository(r), Streams: activity.EveryStream &^ r.Signals.Disabled,
+		WholeLists: true,
 	}
 	var settled [activity.NumStreams]time.Time
 	for _, s := range activity.AllStreams() {

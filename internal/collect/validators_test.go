@@ -55,7 +55,7 @@ func TestIdlePassWithRESTCostsTheListing(t *testing.T) {
 	require.Equal(t, 1, points, "the listing of the repositories")
 	require.Equal(t, 1, commits, "the edge")
 	require.Equal(
-		t, 3*3,
+		t, 4*3,
 		b.server.CountRequests(func(r githubtest.RequestInfo) bool { return r.Status == http.StatusNotModified }),
 	)
 	b.clock.Advance(interval)
@@ -173,7 +173,7 @@ func TestAnotherTokenMakesOneFullRequest(t *testing.T) {
 	b := newConditionalBench(t)
 	b.collector.settings.Source = b.newClient(github.APIREST, "another")
 	points, _ := b.passCost()
-	require.Equal(t, 1+3*3, points)
+	require.Equal(t, 1+4*3, points)
 	points, _ = b.passCost()
 	require.Equal(t, 1, points)
 }

@@ -134,6 +134,11 @@ func (h *History) occurrences() map[seriesKey][]occurrence {
 			add("issues_closed", issue.Repo, issue.Login, "ghost", at, 1)
 		}
 	}
+	for i := range h.Data.Repos {
+		for _, r := range h.Data.Repos[i].Releases {
+			add("releases_published", h.Data.Repos[i].Name, new(cmp.Or(r.Login, "ghost")), "ghost", r.PublishedAt, 1)
+		}
+	}
 	return series
 }
 

@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/seed-358c4d9d/githubexporter/internal/github/githubtest"
@@ -49,6 +50,11 @@ func expectedAt(data *githubtest.Dataset, timeline githubtest.Timeline, visible,
 		t.addEvent("issues_opened", is.Repo, author, is.CreatedAt)
 		for _, at := range is.ClosedAt {
 			t.addEvent("issues_closed", is.Repo, author, at)
+		}
+	}
+	for _, repo := range data.Repos {
+		for _, r := range repo.Releases {
+			t.addEvent("releases_published", repo.Name, cmp.Or(r.Login, "ghost"), r.PublishedAt)
 		}
 	}
 	t.addFlow()

@@ -153,7 +153,7 @@ func (b *bench) repo(name string) activity.Repository {
 var everyStream = func() []activity.Stream { all := activity.AllStreams(); return all[:] }()
 
 // numListings is the number of listings of a repository, of which some are those of two streams.
-const numListings = 4
+const numListings = 5
 
 // since returns a request for everything of the streams from a time on.
 func since(repo activity.Repository, at time.Time, streams ...activity.Stream) github.ReadRequest {

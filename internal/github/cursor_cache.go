@@ -36,6 +36,32 @@ type cursorCache struct {
 	byOrg map[string][]pageCursor
 }
 
+// releaseTurns has, by organization, which half of the segments of a listing is requested with the lists of releases.
+// Its zero value is ready; it is safe for concurrent use.
+type releaseTurns struct {
+	mu     sync.Mutex
+	second map[string]bool
+}
+
+// assign sets which segments are requested with the lists of releases: a single one, as in the first discovery, each
+// time, and each of several every second time.
+func (t *releaseTurns) assign(org string, parts []segment) {
+	if len(parts) == 1 {
+		parts[0].withReleases = true
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.second == nil {
+		t.second = make(map[string]bool)
+	}
+	second := t.second[org]
+	t.second[org] = !second
+	for i := range parts {
+		parts[i].withReleases = (i%2 == 1) == second
+	}
+}
+
 // get returns the starts of the pages of an organization; nil when there are none.
 func (s *cursorCache) get(org string) []pageCursor {
 	s.mu.Lock()

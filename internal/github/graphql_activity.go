@@ -47,6 +47,7 @@ type repositoryActivity struct {
 		PageInfo pageInfo     `json:"pageInfo"`
 		Nodes    []*issueNode `json:"nodes"`
 	} `json:"issues"`
+	Releases *releaseList `json:"releases"`
 }
 
 // activityVariables are the variables of the Activity query.
@@ -55,12 +56,13 @@ type activityVariables struct {
 	commitVariables
 	pullVariables
 	issueVariables
+	releaseVariables
 }
 
 func (*activityVariables) document() document { return activityQuery }
 
 // selectsOthers reports whether the query has a stream beside commits.
-func (v *activityVariables) selectsOthers() bool { return v.Pulls || v.Issues }
+func (v *activityVariables) selectsOthers() bool { return v.Pulls || v.Issues || v.Releases }
 
 // withPageSize returns the variables with the page sizes reduced to a percentage.
 func (v *activityVariables) withPageSize(percent int) *activityVariables {
@@ -102,6 +104,7 @@ type memberVariables struct {
 	memberCommits
 	memberPulls
 	memberIssues
+	memberReleases
 }
 
 // target returns the commit from which commits are listed: the requested one, or else the head of the default branch;
@@ -184,7 +187,8 @@ func (r *reader) newActivityVariables() activityVariables {
 		pullVariables: pullVariables{
 			PullsFirst: pullsPageSize, flowVariables: newFlowVariables(r.client.settings.Flow, false),
 		},
-		issueVariables: issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
+		issueVariables:   issueVariables{IssuesFirst: issuesPageSize, IssuesSince: r.request.issuesSince()},
+		releaseVariables: releaseVariables{ReleasesFirst: releasesPageSize},
 	}
 }
 

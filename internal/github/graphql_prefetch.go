@@ -130,6 +130,8 @@ type groupPageSizes struct {
 	CommitsFirst int  `json:"commitsFirst"`
 	PullsFirst   int  `json:"pullsFirst"`
 	IssuesFirst  int  `json:"issuesFirst"`
+
+	ReleasesFirst int `json:"releasesFirst"`
 	flowVariables
 }
 
@@ -142,6 +144,7 @@ func newGroupVariables(several []*ReadRequest, rules flow.Rules) groupVariables 
 	v := groupVariables{shared: groupPageSizes{
 		Lines:        !several[0].SkipLines,
 		CommitsFirst: groupPageSize, PullsFirst: groupPageSize, IssuesFirst: groupPageSize,
+		ReleasesFirst: groupPageSize,
 		flowVariables: newFlowVariables(rules, withFlow),
 	}}
 	if withFlow {

@@ -26,7 +26,7 @@ func (n *repositoryNode) position() (position, bool) {
 // discoverGraphQL reads the listing in segments, several at once: each from the start of a page of the last discovery
 // to the next start. New repositories come last, and what appears or vanishes in a segment moves no row of another,
 // because a cursor is a value. The first discovery, and one whose cursors have become invalid, reads from the start
-// to the end. A page of 100 costs 2 points.
+// to the end. A page of 100 costs 2 points, and 3 with the lists of releases.
 func (c *Client) discoverGraphQL(ctx context.Context, org string, page func([]activity.Repository) error) error {
 	l := &listing{client: c, org: org, onPage: page}
 	cached := c.state.cursors.get(org)
@@ -74,6 +74,8 @@ type segment struct {
 	end       position
 	isBounded bool         // at end
 	cursors   []pageCursor // where its pages began
+	// withReleases says that the lists of releases are requested, which costs a point for each page.
+	withReleases bool
 }
 
 // segmentsBetween returns the segments between cached cursors: one more than there are cursors.
@@ -89,6 +91,7 @@ func segmentsBetween(cached []pageCursor) []segment {
 // read reads the segments between cached cursors and returns the starts of its pages.
 func (l *listing) read(ctx context.Context, cached []pageCursor) ([]pageCursor, error) {
 	parts := segmentsBetween(cached)
+	l.client.state.releaseTurns.assign(l.org, parts)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(listingConcurrency)
 	for i := range parts {
@@ -111,7 +114,7 @@ func (l *listing) read(ctx context.Context, cached []pageCursor) ([]pageCursor, 
 func (l *listing) readSegment(ctx context.Context, s *segment) error {
 	after := s.start.cursor
 	for {
-		found, errs, err := l.client.discoverPage(ctx, l.org, after)
+		found, errs, err := l.client.discoverPage(ctx, l.org, after, s.withReleases)
 		if err != nil {
 			return err
 		}
@@ -202,14 +205,18 @@ type discoverVariables struct {
 	After *string `json:"after"`
 	// Topics says that the topics are selected.
 	Topics bool `json:"topics"`
+	// ReleaseList says that the newest releases are selected.
+	ReleaseList bool `json:"releaseList"`
 }
 
 func (discoverVariables) document() document { return discoverQuery }
 
 // discoverPage requests a page, and a smaller one when that was too much. Of the smallest one it returns what there
 // is.
-func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverData, []graphqlError, error) {
-	v := discoverVariables{Org: org, Topics: len(c.settings.Topics) > 0}
+func (c *Client) discoverPage(
+	ctx context.Context, org, after string, withReleases bool,
+) (discoverData, []graphqlError, error) {
+	v := discoverVariables{Org: org, Topics: len(c.settings.Topics) > 0, ReleaseList: withReleases}
 	if after != "" {
 		v.After = &after
 	}
@@ -218,6 +225,7 @@ func (c *Client) discoverPage(ctx context.Context, org, after string) (discoverD
 		v.First = size
 		options := queryOptions{canShrink: size > c.state.pageSize.smallest()}
 		found, errs, err := runQuery[discoverData](ctx, c, options, v)
+		found.hasReleaseList = withReleases
 		next, smaller := c.state.pageSize.next(size, err)
 		switch {
 		case err == nil && shrank:
@@ -248,7 +256,8 @@ func (c *Client) repositories(found *discoverData, errs []graphqlError) ([]activ
 		return nil, map[int]error{0: missingDataError(discoverQuery, firstErrorUnder(errs, nodesPath[0]),
 			"repositories in the page")}
 	}
-	marks := newLatestUpdates(found.Pulls.nodes(), found.Issues.nodes())
+	releases := newReleaseSignals(found.Releases.nodes(), found.hasReleaseList, c.transport.Now())
+	marks := newLatestUpdates(found.Pulls.nodes(), found.Issues.nodes(), releases)
 	list := make([]activity.Repository, 0, len(page.Nodes))
 	hidden := make(map[int]error)
 	for i, node := range page.Nodes {

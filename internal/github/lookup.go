@@ -117,6 +117,8 @@ type lookupVariables struct {
 	IDs []string `json:"ids"`
 	// Topics says that the topics are selected.
 	Topics bool `json:"topics"`
+	// ReleaseList says that the newest releases are selected.
+	ReleaseList bool `json:"releaseList"`
 }
 
 func (lookupVariables) document() document { return lookupQuery }
@@ -126,6 +128,8 @@ type lookupData struct {
 	Nodes  []*ownedNode        `json:"nodes"`
 	Pulls  []*latestUpdateNode `json:"pulls"`
 	Issues []*latestUpdateNode `json:"issues"`
+
+	Releases []*releaseSignalNode `json:"releases"`
 }
 
 // ownedNode is a repository with its owner.
@@ -169,7 +173,8 @@ func (l *lookup) readGraphQL(ctx context.Context, repos []activity.Repository) {
 			continue
 		}
 		repos = repos[len(part):]
-		marks := newLatestUpdates(found.Pulls, found.Issues)
+		releases := newReleaseSignals(found.Releases, true, l.client.transport.Now())
+		marks := newLatestUpdates(found.Pulls, found.Issues, releases)
 		for i := range part {
 			s := LookupResult{ID: part[i].ID, Err: err}
 			if err == nil {
@@ -190,7 +195,7 @@ func (l *lookup) requestNodes(ctx context.Context, part []activity.Repository) (
 		ids[i] = part[i].NodeID
 	}
 	smaller := len(part) > l.client.state.pageSize.smallest()
-	v := lookupVariables{IDs: ids, Topics: len(l.client.settings.Topics) > 0}
+	v := lookupVariables{IDs: ids, Topics: len(l.client.settings.Topics) > 0, ReleaseList: true}
 	found, errs, err := runQuery[lookupData](ctx, l.client, queryOptions{canShrink: smaller}, v)
 	switch {
 	case smaller && transport.IsTooLarge(err):

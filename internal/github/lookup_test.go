@@ -118,7 +118,7 @@ func TestLookupCost(t *testing.T) {
 	b.lookUp(asked)
 	require.Equal(t, 3, b.requests("Lookup"))
 	require.Len(t, b.server.Requests(), 3)
-	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 2*3)
+	require.LessOrEqual(t, b.server.PointsSpent("graphql"), 3*3)
 
 	requests, err := transport.New(b.settings)
 	require.NoError(t, err)

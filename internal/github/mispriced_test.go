@@ -35,8 +35,8 @@ func TestMispriced(t *testing.T) {
 			response := recorder.Result()
 			body, err := io.ReadAll(response.Body)
 			if dear {
-				require.Contains(t, string(body), `"cost":2`)
-				body = bytes.Replace(body, []byte(`"cost":2`), []byte(`"cost":7`), 1)
+				require.Contains(t, string(body), `"cost":3`)
+				body = bytes.Replace(body, []byte(`"cost":3`), []byte(`"cost":7`), 1)
 			}
 			response.Body = io.NopCloser(bytes.NewReader(body))
 			return response, err
@@ -48,8 +48,8 @@ func TestMispriced(t *testing.T) {
 	dear = true
 	require.NoError(t, client.Discover(t.Context(), org, pages))
 	require.Len(t, seen, 2)
-	require.Equal(t, []any{2, 2, false}, []any{seen[0].PredictedPoints, seen[0].Points, seen[0].Mispriced})
-	require.Equal(t, []any{2, 7, true}, []any{seen[1].PredictedPoints, seen[1].Points, seen[1].Mispriced})
+	require.Equal(t, []any{3, 3, false}, []any{seen[0].PredictedPoints, seen[0].Points, seen[0].Mispriced})
+	require.Equal(t, []any{3, 7, true}, []any{seen[1].PredictedPoints, seen[1].Points, seen[1].Mispriced})
 }
 
 // TestAbsurdAnswers: a cost that no query has does not fill a counter, and a flood of errors is refused as a whole.

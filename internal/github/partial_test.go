@@ -40,7 +40,7 @@ func TestTokenWithoutAPermission(t *testing.T) {
 		streams activity.Streams
 		events  int
 	}{
-		"contents":      {activity.StreamsOf(activity.StreamCommits), 4},
+		"contents":      {activity.StreamsOf(activity.StreamCommits, activity.StreamReleases), 4},
 		"pull_requests": {activity.StreamsOf(activity.StreamPulls, activity.StreamPullFlow), 2},
 		"issues": {
 			activity.StreamsOf(activity.StreamComments, activity.StreamIssues, activity.StreamIssueFlow), 4,
@@ -159,7 +159,9 @@ func TestOneStreamDoesNotFailTheOther(t *testing.T) {
 func TestAListingThatFailsIsNoEmptyOne(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"organization", "organization.repositories", "organization.repositories.pageInfo"} {
-		b := newBench(t, github.APIGraphQL, fullRepository())
+		data := fullRepository()
+		release(data, 1, ago(time.Hour))
+		b := newBench(t, github.APIGraphQL, data)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
 			"Something broke.")})
 		_, err := b.discover()
@@ -243,13 +245,18 @@ func TestSignalsThatFailAreUnknown(t *testing.T) {
 		"organization.repositories.nodes.0.pushedAt":         activity.EveryStream.Without(activity.StreamCommits),
 		"organization.repositories.nodes.0.defaultBranchRef": activity.EveryStream.Without(activity.StreamCommits),
 		"pulls.repositories.nodes.0.pullRequests.nodes": activity.StreamsOf(
-			activity.StreamCommits, activity.StreamIssues).WithDependent(),
+			activity.StreamCommits, activity.StreamIssues, activity.StreamReleases).WithDependent(),
 		"pulls.repositories.nodes.0.pullRequests.nodes.0": activity.StreamsOf(
-			activity.StreamCommits, activity.StreamIssues).WithDependent(),
+			activity.StreamCommits, activity.StreamIssues, activity.StreamReleases).WithDependent(),
 		"issues.repositories.nodes.0.issues.nodes": activity.StreamsOf(activity.StreamCommits,
-			activity.StreamPulls).WithDependent(),
+			activity.StreamPulls, activity.StreamReleases).WithDependent(),
+		"releases.repositories.nodes.0.releases.nodes":   activity.EveryStream.Without(activity.StreamReleases),
+		"releases.repositories.nodes.0.releases.nodes.0": activity.EveryStream.Without(activity.StreamReleases),
+		"releases.repositories.nodes.0":                  activity.EveryStream.Without(activity.StreamReleases),
 	} {
-		b := newBench(t, github.APIGraphQL, fullRepository())
+		data := fullRepository()
+		release(data, 1, ago(time.Hour))
+		b := newBench(t, github.APIGraphQL, data)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
 			"Something broke.")})
 		found, err := b.discover()
@@ -284,7 +291,9 @@ func TestMarksThatFail(t *testing.T) {
 		"issues":                      {activity.StreamComments, activity.StreamIssues},
 		"issues.repositories.nodes.0": {activity.StreamComments, activity.StreamIssues},
 	} {
-		b := newBench(t, github.APIGraphQL, fullRepository())
+		data := fullRepository()
+		release(data, 1, ago(time.Hour))
+		b := newBench(t, github.APIGraphQL, data)
 		b.server.InjectFault(githubtest.Fault{Effect: githubtest.FieldError(path, "SERVICE_UNAVAILABLE",
 			"Something broke.")})
 		found, err := b.discover()

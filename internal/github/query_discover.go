@@ -20,6 +20,26 @@ type discoverData struct {
 	} `json:"organization"`
 	Pulls  *latestUpdatesOrg `json:"pulls"`
 	Issues *latestUpdatesOrg `json:"issues"`
+
+	Releases *releaseSignalsOrg `json:"releases"`
+
+	// hasReleaseList says that the lists of releases were requested.
+	hasReleaseList bool
+}
+
+// releaseSignalsOrg has the signals of releases of each repository of a page.
+type releaseSignalsOrg struct {
+	Repositories struct {
+		Nodes []*releaseSignalNode `json:"nodes"`
+	} `json:"repositories"`
+}
+
+// nodes returns the repositories; nil without data.
+func (o *releaseSignalsOrg) nodes() []*releaseSignalNode {
+	if o == nil {
+		return nil
+	}
+	return o.Repositories.Nodes
 }
 
 // repositoryNode is a repository in a listing, or one that was looked up.
@@ -138,13 +158,18 @@ func (l *latestUpdateList) latestUpdate() (activity.LatestUpdate, bool) {
 	}
 }
 
-// latestUpdates are the newest pull requests and issues of the repositories of a page.
-type latestUpdates struct{ pulls, issues updatesByNodeID }
+// latestUpdates are the newest pull requests and issues, and the releases, of the repositories of a page.
+type latestUpdates struct {
+	pulls, issues updatesByNodeID
+	// releases are by node id.
+	releases map[string]activity.ReleaseSignal
+}
 
-func newLatestUpdates(pulls, issues []*latestUpdateNode) latestUpdates {
+func newLatestUpdates(pulls, issues []*latestUpdateNode, releases map[string]activity.ReleaseSignal) latestUpdates {
 	return latestUpdates{
-		pulls:  newUpdatesByNodeID(pulls, (*latestUpdateNode).pulls),
-		issues: newUpdatesByNodeID(issues, (*latestUpdateNode).issues),
+		pulls:    newUpdatesByNodeID(pulls, (*latestUpdateNode).pulls),
+		issues:   newUpdatesByNodeID(issues, (*latestUpdateNode).issues),
+		releases: releases,
 	}
 }
 

@@ -32,6 +32,8 @@ type ReadRequest struct {
 	PullScans PullScans
 	// Validators are those of the last complete reading of each stream, if everything before Since was recorded.
 	Validators [activity.NumStreams]Validator
+	// WholeLists reads lists to their end whose order does not show what is new.
+	WholeLists bool
 	// Minimal sends each request once, with the smallest page size, one stream after the other. It is for
 	// repositories of which an earlier reading failed.
 	Minimal bool

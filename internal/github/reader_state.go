@@ -13,6 +13,8 @@ type readerState struct {
 	// pageSize and cursors are those of listings and lookups.
 	pageSize *pageSize
 	cursors  cursorCache
+	// releaseTurns are whose lists of releases the next listing requests.
+	releaseTurns releaseTurns
 	// groupSize is the number of repositories in a query of Prefetch.
 	groupSize *pageSize
 	repos     repositoryMemory

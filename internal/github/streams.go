@@ -6,7 +6,7 @@ package github
 import "github.com/seed-358c4d9d/githubexporter/internal/activity"
 
 // streamSources are the streams, in the order in which they are read.
-var streamSources = []*streamSource{&commitSource, &pullSource, &issueSource, &commentSource}
+var streamSources = []*streamSource{&commitSource, &pullSource, &issueSource, &releaseSource, &commentSource}
 
 // ConditionalStreams are the streams of which, with REST alone, only a conditional request shows that they have not
 // moved. With GraphQL discovery shows it, and most of what is requested then has changed: a condition would not pay.

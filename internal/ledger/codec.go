@@ -30,15 +30,16 @@ import (
 //	version 7  measures and totals by their ids, removed and restored events, tips, disabled streams
 //	version 8  the streams that a repository has
 //	version 11 the contacts of streams
+//	version 13 the signals of releases
 //
 // Versions differ in two bits, so that a flipped bit is noticed.
 const (
-	codecVersion = 11
+	codecVersion = 13
 	frameHead    = 5
 )
 
 var (
-	readableVersions = []byte{1, 2, 4, 7, 8, codecVersion}
+	readableVersions = []byte{1, 2, 4, 7, 8, 11, codecVersion}
 	castagnoli       = crc32.MakeTable(crc32.Castagnoli)
 	encodeMode       = must(cbor.CoreDetEncOptions().UserBufferEncMode())
 	decodeMode       = must(cbor.DecOptions{
@@ -155,6 +156,13 @@ type wireSignals struct {
 	Disabled      uint8 // the disabled streams
 	DisabledSince int64
 	Branch        string
+	wireReleases
+}
+
+// wireReleases are the latest release and the digest of the newest ones.
+type wireReleases struct {
+	ReleaseID, ReleasePublished int64
+	ReleaseList                 uint64
 }
 
 // wireLatest are the pull request and the issue that were updated last.
@@ -338,6 +346,9 @@ func progressToWire(p *RepoProgress) wireProgress {
 			},
 			HeadReadAt: encodeTime(s.HeadReadAt), Archived: s.Archived, Disabled: uint8(s.Disabled),
 			DisabledSince: encodeTime(s.DisabledSince), Branch: s.Branch,
+			wireReleases: wireReleases{
+				ReleaseID: s.Releases.Latest, ReleasePublished: s.Releases.Published, ReleaseList: s.Releases.List,
+			},
 		}
 	}
 	return w

@@ -50,6 +50,8 @@ func DecodeChange(frame []byte) (Change, error) {
 func decodeWire(version byte, body []byte) (*wireChange, error) {
 	switch version {
 	case codecVersion:
+	case 11:
+		return decode11(body)
 	case 8:
 		return decode8(body)
 	case 7:
@@ -194,6 +196,7 @@ func (w *wireProgress) progress() RepoProgress {
 			Pulls:    activity.LatestUpdate{Number: s.PullNumber, UpdatedAt: decodeTime(s.PullUpdated)},
 			Issues:   activity.LatestUpdate{Number: s.IssueNumber, UpdatedAt: decodeTime(s.IssueUpdated)},
 			Disabled: activity.Streams(s.Disabled), DisabledSince: decodeTime(s.DisabledSince), Branch: s.Branch,
+			Releases: activity.ReleaseSignal{Latest: s.ReleaseID, Published: s.ReleasePublished, List: s.ReleaseList},
 		}
 	}
 	return p

@@ -8,6 +8,78 @@ import "math"
 // The wire types of earlier versions, which are read and never written. They share the parts that have not changed
 // since; a part that changes gets a type of its own here.
 
+// wireChange11 is a change of version 11.
+type wireChange11 struct {
+	_ struct{} `cbor:",toarray"`
+	wireHead
+	wireTables
+	Events   []wireEvent
+	Carried  []wireCarried
+	Progress []wireProgress11
+	Entries  []wireEntry
+	Tallies  []wireTally
+	Removed  []wireKey
+	Restored []wireKey
+}
+
+// wireProgress11 has no signals of releases.
+type wireProgress11 struct {
+	_ struct{} `cbor:",toarray"`
+	wireRepo
+	Signals            *wireSignals11
+	Presence           uint8
+	GoneSince          int64
+	Missed, Read       []wireWindow
+	Tips, ResolvedTips []string
+	Streams            uint8
+	Contacts           []wireContact
+}
+
+// wireSignals11 are the signals of versions 7 to 11.
+type wireSignals11 struct {
+	_        struct{} `cbor:",toarray"`
+	Streams  uint8
+	Head     string
+	PushedAt int64
+	wireLatest
+	HeadReadAt    int64
+	Archived      bool
+	Disabled      uint8
+	DisabledSince int64
+	Branch        string
+}
+
+// upgrade returns the signals in the present type; nil for none.
+func (s *wireSignals11) upgrade() *wireSignals {
+	if s == nil {
+		return nil
+	}
+	return &wireSignals{
+		Streams: s.Streams, Head: s.Head, PushedAt: s.PushedAt, wireLatest: s.wireLatest, HeadReadAt: s.HeadReadAt,
+		Archived: s.Archived, Disabled: s.Disabled, DisabledSince: s.DisabledSince, Branch: s.Branch,
+	}
+}
+
+// decode11 decodes a body of version 11 into the present types.
+func decode11(body []byte) (*wireChange, error) {
+	var old wireChange11
+	if err := decodeMode.Unmarshal(body, &old); err != nil {
+		return nil, err
+	}
+	w := &wireChange{
+		wireHead: old.wireHead, wireTables: old.wireTables, Events: old.Events, Carried: old.Carried,
+		Entries: old.Entries, Tallies: old.Tallies, Removed: old.Removed, Restored: old.Restored,
+	}
+	for _, p := range old.Progress {
+		w.Progress = append(w.Progress, wireProgress{
+			wireRepo: p.wireRepo, Signals: p.Signals.upgrade(), Presence: p.Presence, GoneSince: p.GoneSince,
+			Missed: p.Missed, Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: p.Streams,
+			Contacts: p.Contacts,
+		})
+	}
+	return w, nil
+}
+
 // wireChange8 is a change of version 8.
 type wireChange8 struct {
 	_ struct{} `cbor:",toarray"`
@@ -26,7 +98,7 @@ type wireChange8 struct {
 type wireProgress8 struct {
 	_ struct{} `cbor:",toarray"`
 	wireRepo
-	Signals            *wireSignals
+	Signals            *wireSignals11
 	Presence           uint8
 	GoneSince          int64
 	Missed, Read       []wireWindow
@@ -46,8 +118,8 @@ func decode8(body []byte) (*wireChange, error) {
 	}
 	for _, p := range old.Progress {
 		w.Progress = append(w.Progress, wireProgress{
-			wireRepo: p.wireRepo, Signals: p.Signals, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed,
-			Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: p.Streams,
+			wireRepo: p.wireRepo, Signals: p.Signals.upgrade(), Presence: p.Presence, GoneSince: p.GoneSince,
+			Missed: p.Missed, Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips, Streams: p.Streams,
 		})
 	}
 	return w, nil
@@ -71,7 +143,7 @@ type wireChange7 struct {
 type wireProgress7 struct {
 	_ struct{} `cbor:",toarray"`
 	wireRepo
-	Signals            *wireSignals
+	Signals            *wireSignals11
 	Presence           uint8
 	GoneSince          int64
 	Missed, Read       []wireWindow
@@ -90,8 +162,8 @@ func decode7(body []byte) (*wireChange, error) {
 	}
 	for _, p := range old.Progress {
 		w.Progress = append(w.Progress, wireProgress{
-			wireRepo: p.wireRepo, Signals: p.Signals, Presence: p.Presence, GoneSince: p.GoneSince, Missed: p.Missed,
-			Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips,
+			wireRepo: p.wireRepo, Signals: p.Signals.upgrade(), Presence: p.Presence, GoneSince: p.GoneSince,
+			Missed: p.Missed, Read: p.Read, Tips: p.Tips, ResolvedTips: p.ResolvedTips,
 		})
 	}
 	return w, nil

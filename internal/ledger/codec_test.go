@@ -85,7 +85,11 @@ func drawProgress(t *rapid.T) RepoProgress {
 				Number:    rapid.Int64().Draw(t, "pull"),
 				UpdatedAt: drawTime(t),
 			},
-			Issues:        activity.LatestUpdate{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
+			Issues: activity.LatestUpdate{Number: rapid.Int64().Draw(t, "issue"), UpdatedAt: drawTime(t)},
+			Releases: activity.ReleaseSignal{
+				Latest: rapid.Int64().Draw(t, "release"), Published: rapid.Int64().Draw(t, "published"),
+				List: rapid.Uint64().Draw(t, "releases"),
+			},
 			Disabled:      activity.Streams(rapid.IntRange(0, int(activity.EveryStream)).Draw(t, "off")),
 			DisabledSince: drawTime(t),
 			Branch:        rapid.String().Draw(t, "branch"),
@@ -195,11 +199,12 @@ func golden() Change {
 				Kind: activity.KindMergeTime, Repo: 5, ID: activity.NumberID(12), Actor: activity.NoActor(), Time: noon,
 				Measures: activity.Measures{3600, 60},
 			},
+			{Kind: activity.KindReleasePublished, Repo: 5, ID: activity.NumberID(4713), Actor: ada, Time: noon},
 		},
 		Removed:  []activity.Key{{Repo: 5, Kind: activity.KindCommit, ID: id}},
 		Restored: []activity.Key{{Repo: 5, Kind: activity.KindIssueComment, ID: activity.NumberID(4712)}},
 		Carried: []CarriedTotals{
-			{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 8, 9, 6, 7}},
+			{Repo: 5, Actor: ada, Totals: Totals{1, 2, 3, 4, 5, 8, 9, 10, 6, 7}},
 			{Repo: 5, Actor: activity.NoActor(), Repository: goldenTotals()},
 		},
 		Progress: Progress{Edge: noon, Repos: []RepoProgress{{
@@ -213,6 +218,9 @@ func golden() Change {
 				Issues:   activity.LatestUpdate{Number: 2, UpdatedAt: noon},
 				Disabled: activity.StreamsOf(activity.StreamPulls), DisabledSince: noon.Add(-2 * time.Minute),
 				Branch: "main",
+				Releases: activity.ReleaseSignal{
+					Latest: -4711, Published: noon.Add(-3 * time.Minute).Unix(), List: 1<<63 + 5,
+				},
 			},
 			Missed: window, Read: window, TipChanges: TipChanges{[]string{"89abcdef"}, []string{"01234567"}},
 		}}},
@@ -236,7 +244,7 @@ func TestCodecGolden(t *testing.T) {
 	t.Parallel()
 	frame, err := EncodeChange(golden())
 	require.NoError(t, err)
-	file := filepath.Join("testdata", "change.v11.hex")
+	file := filepath.Join("testdata", "change.v13.hex")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
 		require.NoError(t, os.WriteFile(file, []byte(hex.EncodeToString(frame)+"\n"), 0o600))
 	}
@@ -253,6 +261,7 @@ func TestCodecGolden(t *testing.T) {
 func TestCodecReadsOlderVersions(t *testing.T) {
 	t.Parallel()
 	for version, change := range map[string]func(repo *RepoProgress, c *Change){
+		"11":       func(repo *RepoProgress, c *Change) { dropReleases(repo, c); c.Entries = golden().Entries },
 		"8":        func(repo *RepoProgress, c *Change) { dropFlow(repo, c); c.Entries = golden().Entries },
 		"7":        func(repo *RepoProgress, c *Change) { dropVersion8(repo, c); c.Entries = golden().Entries },
 		"7-labels": dropVersion8,
@@ -296,10 +305,19 @@ func dropVersion8(repo *RepoProgress, c *Change) {
 
 // dropFlow drops what frames of versions that do not know flow do not have.
 func dropFlow(repo *RepoProgress, c *Change) {
+	dropReleases(repo, c)
 	repo.Contacts = nil
 	repo.Streams &^= activity.FlowStreams
 	repo.Signals.Streams &^= activity.FlowStreams
 	c.Events, c.Carried = c.Events[:2], c.Carried[:1]
+}
+
+// dropReleases drops what frames of versions that do not know releases do not have.
+func dropReleases(repo *RepoProgress, c *Change) {
+	repo.Streams = repo.Streams.Without(activity.StreamReleases)
+	repo.Signals.Streams = repo.Signals.Streams.Without(activity.StreamReleases)
+	repo.Signals.Releases = activity.ReleaseSignal{}
+	c.Events, c.Carried[0].Totals[7] = c.Events[:3], 0
 }
 
 func TestCodecSize(t *testing.T) {

@@ -21,6 +21,7 @@ func TestTotalIDs(t *testing.T) {
 		"gh.activity.prs_opened": 512,
 		"gh.activity.prs_merged": 768, "gh.activity.reviews_submitted": 1024, "gh.activity.issue_comments": 1280,
 		"gh.activity.issues_opened": 1536, "gh.activity.issues_closed": 1792,
+		"gh.activity.releases_published": 14 << 8,
 	} {
 		specs := TotalSpecs()
 		i := slices.IndexFunc(specs[:], func(spec TotalSpec) bool { return spec.Sum.TotalMetric == name })

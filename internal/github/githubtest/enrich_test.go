@@ -39,8 +39,17 @@ func TestEnrich(t *testing.T) {
 			}
 		}
 	}
-	for _, n := range counts {
-		require.Greater(t, n, 20)
+	for i := range data.Repos {
+		for _, release := range data.Repos[i].Releases {
+			counts["release"]++
+			if release.Prerelease {
+				counts["prerelease"]++
+			}
+			require.False(t, release.PublishedAt.After(end))
+		}
 	}
-	require.Len(t, counts, 3)
+	for _, n := range counts {
+		require.Greater(t, n, 10)
+	}
+	require.Len(t, counts, 5)
 }

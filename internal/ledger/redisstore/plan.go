@@ -121,7 +121,7 @@ func (p *commitPlan) epochAfter(facts *orgFacts) string {
 func (p *commitPlan) admitEvents(facts *orgFacts) {
 	pruned := facts.prunedTime()
 	seen := make(map[activity.Key]struct{}, len(p.batch.Events))
-	for _, e := range authorKindsFirst(p.batch.Events) {
+	for _, e := range laterKindsLast(p.batch.Events) {
 		since, ok := facts.since[e.Repo]
 		if !ok {
 			since, ok = p.newRepos[e.Repo]
@@ -139,17 +139,12 @@ func (p *commitPlan) admitEvents(facts *orgFacts) {
 	}
 }
 
-// authorKindsFirst returns the events with those of kinds that are attributed to a repository at the end. An earlier
-// version, which does not know them, reads the records of a log entry up to the first of them.
-func authorKindsFirst(events []activity.Event) []activity.Event {
-	isOfRepository := func(e *activity.Event) int {
-		if e.Kind.IsValid() && e.Kind.IsOfRepository() {
-			return 1
-		}
-		return 0
-	}
+// laterKindsLast returns the events with those of kinds that were added later at the end, in the order of the kinds. An
+// earlier version, which does not know them, reads the records of a log entry up to the first of them.
+func laterKindsLast(events []activity.Event) []activity.Event {
+	const firstKinds = activity.KindIssueClosed
 	return slices.SortedStableFunc(slices.Values(events), func(a, b activity.Event) int {
-		return isOfRepository(&a) - isOfRepository(&b)
+		return int(max(a.Kind, firstKinds)) - int(max(b.Kind, firstKinds))
 	})
 }
 

@@ -19,7 +19,8 @@ var (
 	comments  = kind{"Comments", "issue_comments", teal}
 	issues    = kind{"Issues opened", "issues_opened", yellow}
 	closed    = kind{"Issues closed", "issues_closed", red}
-	allEvents = []kind{commits, opened, merged, reviews, comments, issues, closed}
+	releases  = kind{"Releases", "releases_published", gray}
+	allEvents = []kind{commits, opened, merged, reviews, comments, issues, closed, releases}
 )
 
 // selectors is which series the dashboards of activity show.

@@ -110,6 +110,7 @@ func (s selection) addRepositories(d *dashboard.DashboardBuilder) {
 		column{title: "Comments", expr: byRepo("issue_comments"), color: teal},
 		column{title: "Issues opened", expr: byRepo("issues_opened")},
 		column{title: "Issues closed", expr: byRepo("issues_closed")},
+		column{title: "Releases", expr: byRepo("releases_published")},
 		column{
 			title: "Contributors", expr: "count by (repo) (" + s.people().lastEvent("repo, user") + " > time() - " +
 				"$__range_s)",

@@ -16,7 +16,8 @@ import (
 )
 
 // link returns the address of GitHub's page of an event. The ledger does not have the pull request of a review, nor the
-// issue of a comment: their addresses are searches for what the user reviewed or commented, with the id behind #.
+// issue of a comment: their addresses are searches for what the user reviewed or commented, with the id behind #. It
+// does not have the tag of a release either: its address is the list of releases, with the id behind #.
 func (c *contents) link(repo string, e *ledgerview.EventRef) string {
 	recorded := c.recorded[eventKey{e.Repo, e.Kind, e.ID}]
 	base := c.config.GitHub.WebAddress() + "/" + url.PathEscape(c.org.Name) + "/" + url.PathEscape(repo)
@@ -33,6 +34,8 @@ func (c *contents) link(repo string, e *ledgerview.EventRef) string {
 			number)
 	case activity.KindIssueComment:
 		return fmt.Sprintf("%s/issues?q=%s#issuecomment-%d", base, search("commenter", recorded.login, e.Time), number)
+	case activity.KindReleasePublished:
+		return fmt.Sprintf("%s/releases#%d", base, number)
 	default:
 		return base
 	}

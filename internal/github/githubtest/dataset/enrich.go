@@ -3,11 +3,14 @@
 
 package dataset
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
-// Enrich gives the pull requests what recorded data lack: lines to all, and to some of them a time in draft, a closing
-// and a reopening, or a dismissed approval. It depends on nothing but the data: two calls on equal data give equal
-// ones.
+// Enrich gives the data what recorded data lack: lines to all pull requests, and to some of them a time in draft, a
+// closing and a reopening, or a dismissed approval; releases to the repositories. It depends on nothing but the data:
+// two calls on equal data give equal ones.
 func (d *Dataset) Enrich() {
 	end := d.LastEventTime()
 	for i := range d.Pulls {
@@ -19,6 +22,38 @@ func (d *Dataset) Enrich() {
 			dismissed := r.SubmittedAt.Add(time.Hour)
 			r.DismissedAt = &dismissed
 		}
+	}
+	d.addReleases(end)
+}
+
+// addReleases adds a release of some commits of most repositories, by their authors: most soon after the commit, some
+// much later, when newer ones have been released. Every third is a prerelease.
+func (d *Dataset) addReleases(end time.Time) {
+	const every, without = 5, 4
+	delays := [...]time.Duration{time.Minute, 3 * time.Hour, 50 * time.Hour, 15 * 24 * time.Hour}
+	seen := make(map[string]int)
+	for i := without - 1; i < len(d.Repos); i += without {
+		seen[d.Repos[i].Name] = -len(d.Commits) // it has no releases
+	}
+	for i := range d.Commits {
+		c := &d.Commits[i]
+		r := d.Repo(c.Repo)
+		n := seen[c.Repo] / every
+		if seen[c.Repo]++; r == nil || seen[c.Repo] < 0 || seen[c.Repo]%every != 1 {
+			continue
+		}
+		published := c.CommittedAt.Add(delays[n%len(delays)])
+		if published.After(end) {
+			continue
+		}
+		release := Release{
+			ID: int64(8_000_000 + i), Tag: fmt.Sprintf("v0.%d", n), CreatedAt: c.CommittedAt, PublishedAt: published,
+			Prerelease: n%3 == 1,
+		}
+		if c.Login != nil {
+			release.Login = *c.Login
+		}
+		r.Releases = append(r.Releases, release)
 	}
 }
 

@@ -587,6 +587,86 @@ func (ms *GhActivityPrsOpened7dMetricConfig) Unmarshal(parser *confmap.Conf) err
 	return nil
 }
 
+// GhActivityReleasesPublishedMetricConfig provides config for the gh.activity.releases_published metric.
+type GhActivityReleasesPublishedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityReleasesPublishedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityReleasesPublished24hMetricConfig provides config for the gh.activity.releases_published_24h metric.
+type GhActivityReleasesPublished24hMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityReleasesPublished24hMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityReleasesPublished30dMetricConfig provides config for the gh.activity.releases_published_30d metric.
+type GhActivityReleasesPublished30dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityReleasesPublished30dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+// GhActivityReleasesPublished7dMetricConfig provides config for the gh.activity.releases_published_7d metric.
+type GhActivityReleasesPublished7dMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *GhActivityReleasesPublished7dMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
 // GhActivityReviewsSubmittedMetricConfig provides config for the gh.activity.reviews_submitted metric.
 type GhActivityReviewsSubmittedMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -2818,6 +2898,10 @@ type MetricsConfig struct {
 	GhActivityPrsOpened24h                           GhActivityPrsOpened24hMetricConfig                           `mapstructure:"gh.activity.prs_opened_24h"`
 	GhActivityPrsOpened30d                           GhActivityPrsOpened30dMetricConfig                           `mapstructure:"gh.activity.prs_opened_30d"`
 	GhActivityPrsOpened7d                            GhActivityPrsOpened7dMetricConfig                            `mapstructure:"gh.activity.prs_opened_7d"`
+	GhActivityReleasesPublished                      GhActivityReleasesPublishedMetricConfig                      `mapstructure:"gh.activity.releases_published"`
+	GhActivityReleasesPublished24h                   GhActivityReleasesPublished24hMetricConfig                   `mapstructure:"gh.activity.releases_published_24h"`
+	GhActivityReleasesPublished30d                   GhActivityReleasesPublished30dMetricConfig                   `mapstructure:"gh.activity.releases_published_30d"`
+	GhActivityReleasesPublished7d                    GhActivityReleasesPublished7dMetricConfig                    `mapstructure:"gh.activity.releases_published_7d"`
 	GhActivityReviewsSubmitted                       GhActivityReviewsSubmittedMetricConfig                       `mapstructure:"gh.activity.reviews_submitted"`
 	GhActivityReviewsSubmitted24h                    GhActivityReviewsSubmitted24hMetricConfig                    `mapstructure:"gh.activity.reviews_submitted_24h"`
 	GhActivityReviewsSubmitted30d                    GhActivityReviewsSubmitted30dMetricConfig                    `mapstructure:"gh.activity.reviews_submitted_30d"`
@@ -3017,6 +3101,18 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled: false,
 		},
 		GhActivityPrsOpened7d: GhActivityPrsOpened7dMetricConfig{
+			Enabled: true,
+		},
+		GhActivityReleasesPublished: GhActivityReleasesPublishedMetricConfig{
+			Enabled: true,
+		},
+		GhActivityReleasesPublished24h: GhActivityReleasesPublished24hMetricConfig{
+			Enabled: true,
+		},
+		GhActivityReleasesPublished30d: GhActivityReleasesPublished30dMetricConfig{
+			Enabled: false,
+		},
+		GhActivityReleasesPublished7d: GhActivityReleasesPublished7dMetricConfig{
 			Enabled: true,
 		},
 		GhActivityReviewsSubmitted: GhActivityReviewsSubmittedMetricConfig{

@@ -882,6 +882,22 @@ var MetricsInfo = metricsInfo{
 		Name:       "gh.activity.prs_opened_7d",
 		Attributes: []string{"org", "repo", "user"},
 	},
+	GhActivityReleasesPublished: metricInfo{
+		Name:       "gh.activity.releases_published",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityReleasesPublished24h: metricInfo{
+		Name:       "gh.activity.releases_published_24h",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityReleasesPublished30d: metricInfo{
+		Name:       "gh.activity.releases_published_30d",
+		Attributes: []string{"org", "repo", "user"},
+	},
+	GhActivityReleasesPublished7d: metricInfo{
+		Name:       "gh.activity.releases_published_7d",
+		Attributes: []string{"org", "repo", "user"},
+	},
 	GhActivityReviewsSubmitted: metricInfo{
 		Name:       "gh.activity.reviews_submitted",
 		Attributes: []string{"org", "repo", "user"},
@@ -1350,6 +1366,10 @@ type metricsInfo struct {
 	GhActivityPrsOpened24h                           metricInfo
 	GhActivityPrsOpened30d                           metricInfo
 	GhActivityPrsOpened7d                            metricInfo
+	GhActivityReleasesPublished                      metricInfo
+	GhActivityReleasesPublished24h                   metricInfo
+	GhActivityReleasesPublished30d                   metricInfo
+	GhActivityReleasesPublished7d                    metricInfo
 	GhActivityReviewsSubmitted                       metricInfo
 	GhActivityReviewsSubmitted24h                    metricInfo
 	GhActivityReviewsSubmitted30d                    metricInfo
@@ -3129,6 +3149,224 @@ func (m *metricGhActivityPrsOpened7d) emit(metrics pmetric.MetricSlice) {
 
 func newMetricGhActivityPrsOpened7d(cfg GhActivityPrsOpened7dMetricConfig) metricGhActivityPrsOpened7d {
 	m := metricGhActivityPrsOpened7d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityReleasesPublished struct {
+	data     pmetric.Metric                          // data buffer for generated metric.
+	config   GhActivityReleasesPublishedMetricConfig // metric config provided by user.
+	capacity int                                     // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.releases_published metric with initial data.
+func (m *metricGhActivityReleasesPublished) init() {
+	m.data.SetName("gh.activity.releases_published")
+	m.data.SetDescription("Releases published, with prereleases, for their author, since the look-back of the repository began.")
+	m.data.SetUnit("{release}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityReleasesPublished) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityReleasesPublished) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityReleasesPublished) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityReleasesPublished(cfg GhActivityReleasesPublishedMetricConfig) metricGhActivityReleasesPublished {
+	m := metricGhActivityReleasesPublished{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityReleasesPublished24h struct {
+	data     pmetric.Metric                             // data buffer for generated metric.
+	config   GhActivityReleasesPublished24hMetricConfig // metric config provided by user.
+	capacity int                                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.releases_published_24h metric with initial data.
+func (m *metricGhActivityReleasesPublished24h) init() {
+	m.data.SetName("gh.activity.releases_published_24h")
+	m.data.SetDescription("Releases published in the last 24 hours, with prereleases, for their author.")
+	m.data.SetUnit("{release}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityReleasesPublished24h) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityReleasesPublished24h) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityReleasesPublished24h) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityReleasesPublished24h(cfg GhActivityReleasesPublished24hMetricConfig) metricGhActivityReleasesPublished24h {
+	m := metricGhActivityReleasesPublished24h{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityReleasesPublished30d struct {
+	data     pmetric.Metric                             // data buffer for generated metric.
+	config   GhActivityReleasesPublished30dMetricConfig // metric config provided by user.
+	capacity int                                        // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.releases_published_30d metric with initial data.
+func (m *metricGhActivityReleasesPublished30d) init() {
+	m.data.SetName("gh.activity.releases_published_30d")
+	m.data.SetDescription("Releases published in the last 30 days of 24 hours, with prereleases, for their author.")
+	m.data.SetUnit("{release}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityReleasesPublished30d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityReleasesPublished30d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityReleasesPublished30d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityReleasesPublished30d(cfg GhActivityReleasesPublished30dMetricConfig) metricGhActivityReleasesPublished30d {
+	m := metricGhActivityReleasesPublished30d{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricGhActivityReleasesPublished7d struct {
+	data     pmetric.Metric                            // data buffer for generated metric.
+	config   GhActivityReleasesPublished7dMetricConfig // metric config provided by user.
+	capacity int                                       // max observed number of data points added to the metric.
+}
+
+// init fills gh.activity.releases_published_7d metric with initial data.
+func (m *metricGhActivityReleasesPublished7d) init() {
+	m.data.SetName("gh.activity.releases_published_7d")
+	m.data.SetDescription("Releases published in the last 7 days of 24 hours, with prereleases, for their author.")
+	m.data.SetUnit("{release}")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+}
+
+func (m *metricGhActivityReleasesPublished7d) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Gauge().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+	dp.Attributes().PutStr("org", orgAttributeValue)
+	dp.Attributes().PutStr("repo", repoAttributeValue)
+	dp.Attributes().PutStr("user", userAttributeValue)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricGhActivityReleasesPublished7d) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricGhActivityReleasesPublished7d) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricGhActivityReleasesPublished7d(cfg GhActivityReleasesPublished7dMetricConfig) metricGhActivityReleasesPublished7d {
+	m := metricGhActivityReleasesPublished7d{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -9164,6 +9402,10 @@ type MetricsBuilder struct {
 	metricGhActivityPrsOpened24h                           metricGhActivityPrsOpened24h
 	metricGhActivityPrsOpened30d                           metricGhActivityPrsOpened30d
 	metricGhActivityPrsOpened7d                            metricGhActivityPrsOpened7d
+	metricGhActivityReleasesPublished                      metricGhActivityReleasesPublished
+	metricGhActivityReleasesPublished24h                   metricGhActivityReleasesPublished24h
+	metricGhActivityReleasesPublished30d                   metricGhActivityReleasesPublished30d
+	metricGhActivityReleasesPublished7d                    metricGhActivityReleasesPublished7d
 	metricGhActivityReviewsSubmitted                       metricGhActivityReviewsSubmitted
 	metricGhActivityReviewsSubmitted24h                    metricGhActivityReviewsSubmitted24h
 	metricGhActivityReviewsSubmitted30d                    metricGhActivityReviewsSubmitted30d
@@ -9328,6 +9570,10 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricGhActivityPrsOpened24h:                           newMetricGhActivityPrsOpened24h(mbc.Metrics.GhActivityPrsOpened24h),
 		metricGhActivityPrsOpened30d:                           newMetricGhActivityPrsOpened30d(mbc.Metrics.GhActivityPrsOpened30d),
 		metricGhActivityPrsOpened7d:                            newMetricGhActivityPrsOpened7d(mbc.Metrics.GhActivityPrsOpened7d),
+		metricGhActivityReleasesPublished:                      newMetricGhActivityReleasesPublished(mbc.Metrics.GhActivityReleasesPublished),
+		metricGhActivityReleasesPublished24h:                   newMetricGhActivityReleasesPublished24h(mbc.Metrics.GhActivityReleasesPublished24h),
+		metricGhActivityReleasesPublished30d:                   newMetricGhActivityReleasesPublished30d(mbc.Metrics.GhActivityReleasesPublished30d),
+		metricGhActivityReleasesPublished7d:                    newMetricGhActivityReleasesPublished7d(mbc.Metrics.GhActivityReleasesPublished7d),
 		metricGhActivityReviewsSubmitted:                       newMetricGhActivityReviewsSubmitted(mbc.Metrics.GhActivityReviewsSubmitted),
 		metricGhActivityReviewsSubmitted24h:                    newMetricGhActivityReviewsSubmitted24h(mbc.Metrics.GhActivityReviewsSubmitted24h),
 		metricGhActivityReviewsSubmitted30d:                    newMetricGhActivityReviewsSubmitted30d(mbc.Metrics.GhActivityReviewsSubmitted30d),
@@ -9558,6 +9804,10 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricGhActivityPrsOpened24h.emit(ils.Metrics())
 	mb.metricGhActivityPrsOpened30d.emit(ils.Metrics())
 	mb.metricGhActivityPrsOpened7d.emit(ils.Metrics())
+	mb.metricGhActivityReleasesPublished.emit(ils.Metrics())
+	mb.metricGhActivityReleasesPublished24h.emit(ils.Metrics())
+	mb.metricGhActivityReleasesPublished30d.emit(ils.Metrics())
+	mb.metricGhActivityReleasesPublished7d.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted24h.emit(ils.Metrics())
 	mb.metricGhActivityReviewsSubmitted30d.emit(ils.Metrics())
@@ -9842,6 +10092,26 @@ func (mb *MetricsBuilder) RecordGhActivityPrsOpened30dDataPoint(ts pcommon.Times
 // RecordGhActivityPrsOpened7dDataPoint adds a data point to gh.activity.prs_opened_7d metric.
 func (mb *MetricsBuilder) RecordGhActivityPrsOpened7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
 	mb.metricGhActivityPrsOpened7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityReleasesPublishedDataPoint adds a data point to gh.activity.releases_published metric.
+func (mb *MetricsBuilder) RecordGhActivityReleasesPublishedDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityReleasesPublished.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityReleasesPublished24hDataPoint adds a data point to gh.activity.releases_published_24h metric.
+func (mb *MetricsBuilder) RecordGhActivityReleasesPublished24hDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityReleasesPublished24h.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityReleasesPublished30dDataPoint adds a data point to gh.activity.releases_published_30d metric.
+func (mb *MetricsBuilder) RecordGhActivityReleasesPublished30dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityReleasesPublished30d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
+}
+
+// RecordGhActivityReleasesPublished7dDataPoint adds a data point to gh.activity.releases_published_7d metric.
+func (mb *MetricsBuilder) RecordGhActivityReleasesPublished7dDataPoint(ts pcommon.Timestamp, val int64, orgAttributeValue string, repoAttributeValue string, userAttributeValue string) {
+	mb.metricGhActivityReleasesPublished7d.recordDataPoint(mb.startTime, ts, val, orgAttributeValue, repoAttributeValue, userAttributeValue)
 }
 
 // RecordGhActivityReviewsSubmittedDataPoint adds a data point to gh.activity.reviews_submitted metric.

@@ -155,6 +155,18 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordGhActivityPrsOpened7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordGhActivityReleasesPublishedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityReleasesPublished24hDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+
+			allMetricsCount++
+			mb.RecordGhActivityReleasesPublished30dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordGhActivityReleasesPublished7dDataPoint(ts, 1, "org-val", "repo-val", "user-val")
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordGhActivityReviewsSubmittedDataPoint(ts, 1, "org-val", "repo-val", "user-val")
 			defaultMetricsCount++
 			allMetricsCount++
@@ -1127,6 +1139,92 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
 					assert.Equal(t, "Pull requests opened in the last 7 days of 24 hours.", mi.Description())
 					assert.Equal(t, "{pull_request}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.releases_published":
+					assert.False(t, validatedMetrics["gh.activity.releases_published"], "Found a duplicate in the metrics slice: gh.activity.releases_published")
+					validatedMetrics["gh.activity.releases_published"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Releases published, with prereleases, for their author, since the look-back of the repository began.", mi.Description())
+					assert.Equal(t, "{release}", mi.Unit())
+					assert.True(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.releases_published_24h":
+					assert.False(t, validatedMetrics["gh.activity.releases_published_24h"], "Found a duplicate in the metrics slice: gh.activity.releases_published_24h")
+					validatedMetrics["gh.activity.releases_published_24h"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Releases published in the last 24 hours, with prereleases, for their author.", mi.Description())
+					assert.Equal(t, "{release}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.releases_published_30d":
+					assert.False(t, validatedMetrics["gh.activity.releases_published_30d"], "Found a duplicate in the metrics slice: gh.activity.releases_published_30d")
+					validatedMetrics["gh.activity.releases_published_30d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Releases published in the last 30 days of 24 hours, with prereleases, for their author.", mi.Description())
+					assert.Equal(t, "{release}", mi.Unit())
+					dp := mi.Gauge().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
+					orgAttrVal, ok := dp.Attributes().Get("org")
+					assert.True(t, ok)
+					assert.Equal(t, "org-val", orgAttrVal.Str())
+					repoAttrVal, ok := dp.Attributes().Get("repo")
+					assert.True(t, ok)
+					assert.Equal(t, "repo-val", repoAttrVal.Str())
+					userAttrVal, ok := dp.Attributes().Get("user")
+					assert.True(t, ok)
+					assert.Equal(t, "user-val", userAttrVal.Str())
+				case "gh.activity.releases_published_7d":
+					assert.False(t, validatedMetrics["gh.activity.releases_published_7d"], "Found a duplicate in the metrics slice: gh.activity.releases_published_7d")
+					validatedMetrics["gh.activity.releases_published_7d"] = true
+					assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+					assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+					assert.Equal(t, "Releases published in the last 7 days of 24 hours, with prereleases, for their author.", mi.Description())
+					assert.Equal(t, "{release}", mi.Unit())
 					dp := mi.Gauge().DataPoints().At(0)
 					assert.Equal(t, start, dp.StartTimestamp())
 					assert.Equal(t, ts, dp.Timestamp())
