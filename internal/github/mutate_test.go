@@ -158,13 +158,16 @@ func rich(reviews, comments int) *githubtest.Dataset {
 	for n := range comments {
 		comment(data, 1, ago(time.Duration(n)*time.Minute))
 	}
+	release(data, 1, ago(time.Hour))
+	release(data, 2, ago(2*time.Hour)).Prerelease = true
 	return data
 }
 
 // documented are the values that are null in valid responses, and what is then what it says: no account, not merged,
-// not submitted, never pushed to, no branch.
+// not submitted, never pushed to, no branch, a draft, no release.
 var documented = regexp.MustCompile(
-	`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|closedAt|closed_at|review|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email)$`)
+	`\.(author|user|mergedAt|merged_at|submittedAt|submitted_at|closedAt|closed_at|review|pushedAt|pushed_at|defaultBranchRef|databaseId|name|email|` +
+		`publishedAt|published_at|latestRelease)$`)
 
 // numbers tell questions of one kind apart, but for the places of their occurrence.
 var numbers = regexp.MustCompile(`/[0-9a-f]{40}|/[0-9]+`)
@@ -357,6 +360,9 @@ func noMoreKnown(truth, got activity.Repository) bool {
 	}
 	if !known.Has(activity.StreamComments) || !known.Has(activity.StreamIssues) {
 		truth.Signals.Issues, got.Signals.Issues = activity.LatestUpdate{}, activity.LatestUpdate{}
+	}
+	if !known.Has(activity.StreamReleases) {
+		truth.Signals.Releases, got.Signals.Releases = activity.ReleaseSignal{}, activity.ReleaseSignal{}
 	}
 	if got.Signals.Branch == "" { // another one than before: its commits are read
 		truth.Signals.Branch = ""
