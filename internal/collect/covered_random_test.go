@@ -39,7 +39,7 @@ func TestRandomActivityIsRecorded(t *testing.T) {
 	})
 }
 
-// numSeeds returns the number of histories of a random test: GX_SEEDS or, where that is not set, usual, and half as many
+// numSeeds returns the number of histories of a random test: GX_SEEDS or, where that is not set, usual, and half of it
 // with the race detector, which finds the same in each of them.
 func numSeeds(t *testing.T, usual uint64) uint64 {
 	t.Helper()

@@ -19,7 +19,7 @@ type documentCache struct {
 	valid map[string]*ast.QueryDocument
 }
 
-// The bounds of the cache, and of a document in it, in bytes: a client may write every document anew.
+// The bounds of the cache, and of a document in it, in bytes: a client may write every document again.
 const (
 	maxDocuments    = 500
 	maxDocumentSize = 32 << 10
