@@ -258,13 +258,23 @@ func (h *harness) client(t *testing.T) *github.Client {
 	return c
 }
 
-// distinct are the valid responses, one for each kind of request.
+// distinct are the valid responses, the shortest and the longest one of each kind of request: in a short one each row
+// decides, a long one has another page.
 func (h *harness) distinct() map[string][]byte {
-	seen, all := make(map[string]bool), make(map[string][]byte)
-	for question, body := range h.bodies {
-		if alike := numbers.ReplaceAllString(question, "*"); !seen[alike] {
-			seen[alike] = true
-			all[question] = body
+	shortest, longest := make(map[string]string), make(map[string]string)
+	for _, question := range slices.Sorted(maps.Keys(h.bodies)) {
+		alike, size := numbers.ReplaceAllString(question, "*"), len(h.bodies[question])
+		if first, ok := shortest[alike]; !ok || size < len(h.bodies[first]) {
+			shortest[alike] = question
+		}
+		if first, ok := longest[alike]; !ok || size > len(h.bodies[first]) {
+			longest[alike] = question
+		}
+	}
+	all := make(map[string][]byte)
+	for _, questions := range []map[string]string{shortest, longest} {
+		for _, question := range questions {
+			all[question] = h.bodies[question]
 		}
 	}
 	return all

@@ -15,11 +15,11 @@ import (
 const reviewsEndpoint = "/repos/{owner}/{repo}/pulls/{pull_number}/reviews"
 
 // reviewRows is the format of a page of reviews.
-var reviewRows = listFormat(isCompleteReview, "id", "user", "submitted_at")
+var reviewRows = listFormat(isCompleteReview, "id", "user", "submitted_at", "state")
 
 // isCompleteReview reports whether a row has what every review has.
 func isCompleteReview(r *gogithub.PullRequestReview, wrong fieldErrors) bool {
-	return wrong.isPresent(r.ID != nil, "id") && isCompleteUser(r.User)
+	return wrong.isPresent(r.ID != nil, "id") && wrong.isPresent(r.State != nil, "state") && isCompleteUser(r.User)
 }
 
 // requestRESTReviews requests the reviews of a pull request
@@ -48,10 +48,9 @@ func (r *reader) restReviews(rows []*gogithub.PullRequestReview, invalid map[int
 	for i, row := range rows {
 		if invalid[i] != nil {
 			r.client.reportInvalidRow(reviewsEndpoint, invalid[i])
-			continue
 		}
-		if row.SubmittedAt == nil {
-			continue // pending: not submitted yet
+		if row.SubmittedAt == nil || invalid[i] != nil && !invalid[i].hasOnly("state") {
+			continue // pending: not submitted yet, or without what a review needs
 		}
 		reviews = append(reviews, flow.Review{
 			ID: row.GetID(), Author: restActor(row.GetUser()), At: row.SubmittedAt.Time,
