@@ -231,10 +231,15 @@ func factsOf(data *githubtest.Dataset, r *githubtest.Repo, isVisible func(time.T
 			f.tags++
 		}
 	}
+	var newest time.Time
 	for i := range r.Releases {
-		if at := r.Releases[i].PublishedAt; isVisible(at) {
-			f.releases++
-			f.released = at
+		release := &r.Releases[i]
+		if !isVisible(release.PublishedAt) {
+			continue
+		}
+		f.releases++
+		if !release.Prerelease && !release.CreatedAt.Before(newest) {
+			newest, f.released = release.CreatedAt, release.PublishedAt
 		}
 	}
 	switch {

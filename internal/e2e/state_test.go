@@ -38,9 +38,17 @@ func withoutLeftOut(receiver string) string {
 	return strings.Replace(receiver, lookback, "    repositories: {exclude: [left-out]}\n"+lookback, 1)
 }
 
-// describeState adds to data what is no event: facts, requested reviews and teams.
+// describeState adds to data what is no event: facts, requested reviews and teams. The releases, which are events, stay
+// as they are.
 func describeState(data *githubtest.Dataset) *githubtest.Dataset {
+	releases := make(map[string][]githubtest.Release)
+	for i := range data.Repos {
+		releases[data.Repos[i].Name] = data.Repos[i].Releases
+	}
 	describe(data)
+	for i := range data.Repos {
+		data.Repos[i].Releases = releases[data.Repos[i].Name]
+	}
 	for i := range data.Pulls {
 		if p := &data.Pulls[i]; i%3 == 0 {
 			p.ReviewRequests = []githubtest.ReviewRequest{
@@ -120,6 +128,11 @@ func eventTimes(d *githubtest.Dataset, timeline githubtest.Timeline) (times []ti
 	for _, is := range d.OpenedIssues() {
 		add(is.CreatedAt)
 		add(is.ClosedAt...)
+	}
+	for i := range d.Repos {
+		for _, r := range d.Repos[i].Releases {
+			add(r.PublishedAt)
+		}
 	}
 	slices.SortFunc(times, time.Time.Compare)
 	return times
